@@ -1,0 +1,68 @@
+# Two commands for newcomers: `make demo` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.8
+# The machine's uv, else our own in a private environment below .tools.
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+# A Python 3.12 or 3.13 that really runs: a version manager's stand-in may be on the path and refuse.
+PYTHON := $(shell for p in python3.12 python3.13 python3 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[23]*/bin/python3 \
+	/opt/python*/bin/python3 /usr/local/bin/python3*; do \
+	"$$p" -c 'import sys, venv, ensurepip; raise SystemExit(not (3, 12) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
+RUN := $(BIN)/crypto-assets
+
+.PHONY: help demo up down test check bench lock clean
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
+
+demo: $(VENV)/.main ## The whole pipeline once against a sandbox; RECORDINGS=DIR plays recorded bars
+	@$(RUN) demo $(if $(RECORDINGS),--recordings "$(RECORDINGS)")
+
+up: $(VENV)/.main ## Web UI, schedules and database, live; SANDBOX=1 or RECORDINGS=DIR against a sandbox
+	@$(RUN) up $(if $(SANDBOX),--sandbox) $(if $(RECORDINGS),--recordings "$(RECORDINGS)")
+
+down: $(VENV)/.main ## End what `make up` started
+	@$(RUN) down
+
+test: $(VENV)/.dev ## The whole test suite, on two workers
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+check: $(VENV)/.dev ## Lint, format, types, architecture
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.dev ## Speed, as ratios against a baseline measured in the same run
+	@$(BIN)/python -m bench
+
+lock: $(UV) ## Renew requirements.txt and requirements-dev.txt from pyproject.toml
+	@$(UV) lock --quiet --python "$(PYTHON)"
+	@$(UV) export --quiet --frozen --no-header --no-annotate --no-emit-project --no-dev -o requirements.txt
+	@$(UV) export --quiet --frozen --no-header --no-annotate --no-emit-project --only-dev -o requirements-dev.txt
+
+clean: ## Remove the environment; data in .crypto_assets stays
+	@rm -rf $(VENV) .tools
+
+.tools/bin/uv:
+	@test -n "$(PYTHON)" || { echo "Error: no Python 3.12 or 3.13 with venv found. Install python3.12 and python3.12-venv, or put it on PATH."; exit 1; }
+	@echo "Fetching uv $(UV_VERSION) into .tools"
+	@"$(PYTHON)" -m venv .tools
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+
+$(VENV)/bin/python: | $(UV)
+	@test -n "$(PYTHON)" || { echo "Error: no Python 3.12 or 3.13 found. Install one or put it on PATH."; exit 1; }
+	@$(UV) venv --quiet --python "$(PYTHON)" $(VENV)
+
+$(VENV)/.main: requirements.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the pinned packages"
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.main
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@touch $@

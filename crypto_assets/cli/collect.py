@@ -1,0 +1,51 @@
+"""`crypto-assets backfill`: history by one Dagster run a venue.
+
+What belongs here: the command's flow and its closing table. What does not: planning and following runs (runs.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from crypto_assets.cli.console import OUT, complain, table
+from crypto_assets.cli.environment import Environment
+from crypto_assets.cli.runs import RunReport, plan_runs, run_plans
+from crypto_assets.resources import UniverseFile
+from crypto_assets.settings import Settings
+
+type Chosen = tuple[Sequence[str], Sequence[str], Sequence[str]]
+
+
+def run_backfill(
+    settings: Settings, span: tuple[datetime, datetime], chosen: Chosen, *, jobs: int, refresh: bool
+) -> int:
+    """Collect [span) of the chosen venues, markets and timeframes; empty means all.
+
+    Returns:
+        Exit code: 0 where every run succeeded.
+
+    Raises:
+        UniverseError: an unknown venue, symbol or timeframe; nothing has been started.
+    """
+    venues, markets, timeframes = chosen
+    with Environment(settings) as environment:
+        universe = UniverseFile(settings.universe_file, environment.warehouse).in_force().universe
+        plans = [replace(plan, refresh=refresh) for plan in plan_runs(universe, *span, venues, markets, timeframes)]
+        reports = run_plans(environment, universe, plans, jobs=jobs)
+    print_reports(reports)
+    return 0 if all(report.success for report in reports) else 1
+
+
+def print_reports(reports: Sequence[RunReport]) -> None:
+    """A row a run, then what went wrong."""
+    shown = table("Backfill", "venue", ">bars received", ">new rows", ">gaps", "run", "result")
+    for one in sorted(reports, key=lambda report: report.venue):
+        result = "[green]ok[/]" if one.success else "[red]failed[/]"
+        received, written, gaps = f"{one.rows_received:,}", f"{one.rows_written:,}", f"{one.bars_absent:,}"
+        shown.add_row(one.venue, received, written, gaps, one.run_id[:8], result)
+    OUT.print(shown)
+    for one in reports:
+        if not one.success:
+            complain(f"{one.venue}: {one.message}", "Run the same command again: what is stored is not asked for twice.")

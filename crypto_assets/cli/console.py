@@ -1,0 +1,58 @@
+"""How the command line talks: one console for answers, one for notices, errors in one line.
+
+What belongs here: consoles, the shape of an error, the common look of tables. What does not: commands.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from crypto_assets.errors import CryptoAssetsError
+
+OUT = Console(highlight=False)
+NOTICES = Console(stderr=True, highlight=False)
+
+
+def table(title: str, *columns: str) -> Table:
+    """An empty table; columns that start with '>' hold numbers."""
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", expand=False)
+    for column in columns:
+        made.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+    return made
+
+
+@contextmanager
+def clear_errors(*, debug: bool) -> Iterator[None]:
+    """Errors that we understand become one line with a way out and exit code 1; others ask for --debug, exit code 2."""
+    try:
+        yield
+    except CryptoAssetsError as error:
+        if debug:
+            raise
+        complain(error.problem, error.way_out)
+        sys.exit(1)
+    except (KeyboardInterrupt, BrokenPipeError):
+        NOTICES.print("[yellow]Stopped.[/] What was committed is kept; the same command resumes.")
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        complain(f"Unexpected {type(error).__name__}: {_first_line(error)}", "Run it again with --debug and report what it shows.")
+        sys.exit(2)
+
+
+def complain(problem: str, way_out: str = "") -> None:
+    """One error: the problem, then the way out, on standard error."""
+    NOTICES.print(f"[bold red]Error:[/] {escape(problem)}", soft_wrap=True)
+    if way_out:
+        NOTICES.print(f"[dim]→[/] {escape(way_out)}", soft_wrap=True)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:300]

@@ -1,0 +1,125 @@
+"""`crypto-assets demo`: the whole pipeline once, against a sandbox, with a summary.
+
+What belongs here: what the demo collects and how it sums up. What does not: how runs are executed (runs.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from crypto_assets.cli.console import NOTICES, OUT, complain, table
+from crypto_assets.cli.environment import Environment
+from crypto_assets.cli.playground import playground, span_of
+from crypto_assets.cli.runs import Plan, RunReport, plan_runs, run_plans
+from crypto_assets.datasets.market.ohlcv.table import ohlcv
+from crypto_assets.resources import UniverseFile
+from crypto_assets.sandbox.recordings import RecordedSeries, list_series
+from crypto_assets.settings import Settings
+from crypto_assets.universe import Universe
+from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.read import read_frame
+
+DEMO_VENUES = ("binance", "mexc", "okx")
+DEMO_DAYS = 7
+PARALLEL_RUNS = 2
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the warehouse holds of one series."""
+
+    venue: str
+    symbol: str
+    timeframe: str
+    bars: int
+
+
+def run_demo(settings: Settings, recordings: Path | None) -> int:
+    """Collect, check, sum up.
+
+    Returns:
+        Exit code: 0 where every run succeeded, no error-severity check failed and recordings are stored whole.
+    """
+    began = time.monotonic()
+    recorded = list_series(recordings) if recordings else []
+    with playground(settings, recordings) as inside, Environment(inside) as environment:
+        NOTICES.print(f"PostgreSQL and the sandbox run; profile [bold]{inside.profile}[/].")
+        universe = UniverseFile(inside.universe_file, environment.warehouse).in_force().universe
+        plans = demo_plans(universe, recorded)
+        reports = run_plans(environment, universe, plans, jobs=PARALLEL_RUNS)
+        stored = stored_bars(environment.warehouse)
+        _print_summary(reports, stored, time.monotonic() - began)
+        is_whole = _print_recorded(recorded, stored) if recorded else True
+    _print_way_on(recordings, inside.profile)
+    is_sound = all(report.success and not _errors(report) for report in reports)
+    return 0 if is_sound and is_whole else 1
+
+
+def demo_plans(universe: Universe, recorded: Sequence[RecordedSeries]) -> list[Plan]:
+    """The last seven days of three venues, or every recorded series over its dates."""
+    if recorded:
+        return plan_runs(universe, *span_of(recorded), (), (), ())
+    now = datetime.now(UTC)
+    return plan_runs(universe, now - timedelta(days=DEMO_DAYS), now, DEMO_VENUES, (), ())
+
+
+def stored_bars(warehouse: Warehouse) -> list[Stored]:
+    """How many bars each series has."""
+    key = (ohlcv.c.venue, ohlcv.c.symbol, ohlcv.c.timeframe)
+    frame = read_frame(warehouse, select(*key, func.count().label("bars")).group_by(*key).order_by(*key))
+    return [Stored(row.venue, row.symbol, row.timeframe, int(row.bars)) for row in frame.itertuples()]
+
+
+def _print_summary(reports: Sequence[RunReport], stored: Sequence[Stored], seconds: float) -> None:
+    shown = table("market/ohlcv", "venue", ">new rows", ">rows stored", ">gaps", ">checks passed", "run", "result")
+    for report in sorted(reports, key=lambda one: one.venue):
+        rows = sum(one.bars for one in stored if one.venue == report.venue)
+        passed = sum(1 for _, is_passed, _ in report.checks if is_passed)
+        shown.add_row(
+            report.venue,
+            f"{report.rows_written:,}",
+            f"{rows:,}",
+            f"{report.bars_absent:,}",
+            f"{passed} of {len(report.checks)}",
+            report.run_id[:8],
+            "[green]ok[/]" if report.success and not _errors(report) else "[red]failed[/]",
+        )
+    OUT.print(shown)
+    for report in reports:
+        if not report.success:
+            complain(f"{report.venue}: {report.message}")
+        for name, is_passed, severity in report.checks:
+            if not is_passed:
+                OUT.print(f"  {report.venue}: {name} did not hold ({severity.lower()})")
+    OUT.print(f"{sum(one.bars for one in stored):,} bars in {len(stored)} series, {seconds:.0f} s.")
+
+
+def _print_recorded(recorded: Sequence[RecordedSeries], stored: Sequence[Stored]) -> bool:
+    """Each recorded series against what is stored; true where each is stored whole, less its unfinished last bar."""
+    held = {(one.venue, one.symbol, one.timeframe): one.bars for one in stored}
+    shown = table("Recorded against stored", "series", ">recorded", ">unfinished", ">stored", "")
+    is_whole = True
+    for one in recorded:
+        bars = held.get((one.venue, one.symbol, one.timeframe), 0)
+        is_equal = bars == one.rows - 1
+        is_whole &= is_equal
+        verdict = "[green]equal[/]" if is_equal else "[red]differs[/]"
+        shown.add_row(f"{one.venue} {one.symbol} {one.timeframe}", f"{one.rows:,}", "1", f"{bars:,}", verdict)
+    OUT.print(shown)
+    return is_whole
+
+
+def _print_way_on(recordings: Path | None, profile: str) -> None:
+    flag = f"RECORDINGS={recordings}" if recordings else "SANDBOX=1"
+    OUT.print(f"\nLook at it: [bold]make up {flag}[/], then open the address it prints (Assets, market, ohlcv).")
+    OUT.print(f"The quality report: [bold].venv/bin/crypto-assets --profile {profile} quality[/]")
+
+
+def _errors(report: RunReport) -> list[str]:
+    return [name for name, is_passed, severity in report.checks if not is_passed and severity == "ERROR"]

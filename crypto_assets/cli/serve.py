@@ -1,0 +1,217 @@
+"""`crypto-assets up` and `down`: webserver and daemon as children of one foreground process.
+
+What belongs here: starting, watching and ending the long-running processes. What does not: what they run.
+
+`up` records its own and its children's process ids with their start times; `down` ends just those, so that a reused id
+never hits a stranger.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from crypto_assets.cli.console import NOTICES, OUT
+from crypto_assets.cli.environment import Environment
+from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.settings import Settings, inherited_environment
+
+HOST = "127.0.0.1"
+STOP_SECONDS = 20
+
+
+class AlreadyUp(CryptoAssetsError):
+    """This profile is being served already."""
+
+
+class PortTaken(CryptoAssetsError):
+    """Another program listens where the web UI should."""
+
+
+class ServiceEnded(CryptoAssetsError):
+    """Webserver or daemon ended by itself."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of ours: its id is only good together with when it started."""
+
+    name: str
+    pid: int
+    started: float
+
+    @classmethod
+    def of(cls, name: str, pid: int) -> Process:
+        """The running process of that id."""
+        return cls(name, pid, psutil.Process(pid).create_time())
+
+    def running(self) -> psutil.Process | None:
+        """The process where it still is the same one."""
+        try:
+            found = psutil.Process(self.pid)
+            same = abs(found.create_time() - self.started) < 0.1 and found.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return None
+        return found if same else None
+
+
+def serve(settings: Settings) -> None:
+    """Run webserver and daemon until SIGINT or SIGTERM, or until one of them ends.
+
+    Raises:
+        AlreadyUp, PortTaken, ServiceEnded: in one line each.
+    """
+    if served := running_processes(settings):
+        names = ", ".join(process.name for process in served)
+        raise AlreadyUp(f"Profile {settings.profile} is up already ({names})", way_out="`crypto-assets down` ends it.")
+    require_free_port(settings.webserver_port)
+    with _stopping_on_signals(), Environment(settings) as environment:
+        children = _start(environment)
+        try:
+            _write_state(settings, children)
+            OUT.print(f"crypto_assets is up ({settings.profile}): [bold]http://{HOST}:{settings.webserver_port}[/]  Ctrl-C ends it.")
+            _watch(children, settings)
+        finally:
+            for _, child in children:
+                _end(child)
+            state_file(settings).unlink(missing_ok=True)
+
+
+def stop(settings: Settings) -> list[str]:
+    """End what `up` started for this profile.
+
+    Returns:
+        Names of the processes that were ended.
+    """
+    ended = []
+    for process in running_processes(settings):
+        found = process.running()
+        if found is None:
+            continue
+        found.terminate()
+        try:
+            found.wait(STOP_SECONDS + 10 if process.name == "up" else STOP_SECONDS)
+        except psutil.TimeoutExpired:
+            found.kill()
+        ended.append(process.name)
+    state_file(settings).unlink(missing_ok=True)
+    return ended
+
+
+def running_processes(settings: Settings) -> list[Process]:
+    """What `up` started for this profile and still runs, the parent first."""
+    try:
+        told = json.loads(state_file(settings).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return []
+    return [process for process in (Process(**entry) for entry in told) if process.running()]
+
+
+def state_file(settings: Settings) -> Path:
+    """Where `up` notes its processes."""
+    return settings.home.absolute() / settings.profile / "up.json"
+
+
+def require_free_port(port: int) -> None:
+    """Make sure that the web UI's port is free.
+
+    Raises:
+        PortTaken: it is not.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            raise PortTaken(
+                f"Port {port} on {HOST} is in use", way_out="Set CRYPTO_ASSETS_WEBSERVER_PORT to another, or end what uses it."
+            ) from None
+
+
+def _start(environment: Environment) -> list[tuple[str, subprocess.Popen[bytes]]]:
+    settings = environment.settings
+    logs = settings.home.absolute() / settings.profile / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    tools = Path(sys.executable).parent
+    workspace = str(settings.project / "workspace.yaml")
+    commands: Mapping[str, Sequence[str]] = {
+        "webserver": (str(tools / "dagster-webserver"), "-h", HOST, "-p", str(settings.webserver_port), "-w", workspace),
+        "daemon": (str(tools / "dagster-daemon"), "run", "-w", workspace),
+    }
+    children = []
+    for name, command in commands.items():
+        with (logs / f"{name}.log").open("ab") as log:
+            child = subprocess.Popen(  # noqa: S603 - fixed programs of our own environment
+                command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env={**inherited_environment(), **environment.variables()},
+                cwd=settings.project,
+                start_new_session=True,  # Ctrl-C reaches this process alone, which then ends them in order
+            )
+        children.append((name, child))
+    return children
+
+
+def _watch(children: Sequence[tuple[str, subprocess.Popen[bytes]]], settings: Settings) -> None:
+    told_ready = False
+    while True:
+        time.sleep(0.5)
+        for name, child in children:
+            if child.poll() is not None:
+                raise ServiceEnded(
+                    f"The {name} ended with code {child.returncode}",
+                    way_out=f"Its log: {settings.home}/{settings.profile}/logs/{name}.log",
+                )
+        if not told_ready and _answers(settings.webserver_port):
+            told_ready = True
+            NOTICES.print("The web UI answers.")
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _write_state(settings: Settings, children: Sequence[tuple[str, subprocess.Popen[bytes]]]) -> None:
+    processes = [Process.of("up", psutil.Process().pid), *(Process.of(name, child.pid) for name, child in children)]
+    state_file(settings).write_text(json.dumps([vars(process) for process in processes]))
+
+
+@contextmanager
+def _stopping_on_signals() -> Iterator[None]:
+    """SIGTERM ends as Ctrl-C does: through the finally blocks."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        NOTICES.print("Ending webserver, daemon and database.")
+    finally:
+        signal.signal(signal.SIGTERM, before)

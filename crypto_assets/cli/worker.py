@@ -1,0 +1,71 @@
+"""What a worker process does: execute one planned run of market/ohlcv inside Dagster and report as a line of JSON.
+
+What belongs here: that. What does not: planning and following (runs.py). Started as `python -m crypto_assets.cli.worker
+PLAN`; it executes the same job as schedule and backfill, on the instance that DAGSTER_HOME names, so the run stands in
+the web UI with its logs, metadata and checks.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from dataclasses import asdict
+
+import dagster as dg
+
+from crypto_assets.automation import OHLCV, collect_ohlcv
+from crypto_assets.cli.runs import Plan, RunReport
+from crypto_assets.definitions import build_definitions
+from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.partitions import join_key
+from crypto_assets.settings import load_settings
+
+
+def execute(plan: Plan, definitions: dg.Definitions, instance: dg.DagsterInstance) -> RunReport:
+    """Execute the plan as one run over its range of partitions."""
+    first, last = plan.months
+    job = definitions.resolve_job_def(collect_ohlcv.name)
+    op = "__".join(OHLCV.path)
+    result = job.execute_in_process(
+        instance=instance,
+        raise_on_error=False,
+        run_config={"ops": {op: {"config": plan.run_config().model_dump()}}},
+        tags={
+            "dagster/asset_partition_range_start": str(join_key(first, plan.venue)),
+            "dagster/asset_partition_range_end": str(join_key(last, plan.venue)),
+            "crypto_assets/started_by": "command line",
+        },
+    )
+    return _report(plan, result)
+
+
+def _report(plan: Plan, result: dg.ExecuteInProcessResult) -> RunReport:
+    counts = {"rows_written": 0, "dagster/row_count": 0, "bars_absent": 0}
+    for event in result.get_asset_materialization_events()[:1]:  # one a partition, each with the whole run's metadata
+        counts = {name: int(str(event.materialization.metadata[name].value)) for name in counts}
+    checks = tuple((one.check_name, one.passed, one.severity.value) for one in result.get_asset_check_evaluations())
+    failures = [event for event in result.all_events if event.is_step_failure]
+    message = ""
+    if failures:
+        data = failures[0].step_failure_data
+        failure = data.user_failure_data.description if data.user_failure_data else None
+        message = failure or (data.error.message.strip() if data.error else "the step failed")
+    return RunReport(plan.venue, result.success, result.run_id, message, *counts.values(), checks)
+
+
+def main() -> int:
+    """Run the plan given as the first argument; exit code 0 where the run succeeded."""
+    logging.getLogger("dagster").setLevel(logging.INFO)
+    plan = Plan.from_json(sys.argv[1])
+    try:
+        with dg.DagsterInstance.get() as instance:
+            report = execute(plan, build_definitions(load_settings()), instance)
+    except CryptoAssetsError as error:
+        report = RunReport(plan.venue, False, "", str(error))
+    sys.stdout.write(json.dumps(asdict(report)) + "\n")
+    return 0 if report.success else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

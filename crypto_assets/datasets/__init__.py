@@ -1,0 +1,1 @@
+"""One folder a dataset: its folder is its asset key is its table."""

@@ -1,0 +1,225 @@
+"""Collecting one market's bars: ask for what is not there yet, write rows and progress together.
+
+What belongs here: the loop from a venue's pages to the warehouse, and its outcome. What does not: Dagster (asset.py),
+asking and parsing (clients), SQL (warehouse).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from crypto_assets.clients.exchange import SETTLE, BarPage, Exchange
+from crypto_assets.clients.exchange_bars import NUMBERS, Bars
+from crypto_assets.clients.transport import Malformed, ProviderError
+from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv
+from crypto_assets.universe import TIMEFRAME_LENGTH, timeframe_ms
+from crypto_assets.warehouse.collected import mark_collected, missing_spans, read_collected
+from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.quarantine import Refused, quarantine
+from crypto_assets.warehouse.write import Batch, WriteCounts, upsert
+
+# Rows per transaction: large enough that a commit costs little, small enough that a kill loses seconds of work and
+# memory stays flat.
+BATCH_ROWS = 20_000
+# Young bars asked for again: venues revise the last ones within minutes of their close.
+RECHECKED_BARS = 3
+
+type Span = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One market at one length of bar, and the span of opening times wanted: [start, end), UTC."""
+
+    venue: str
+    symbol: str
+    timeframe: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What collecting one series came to.
+
+    Args:
+        received: Sound bars that arrived.
+        absent: Bars that the venue did not have between the first and the last opening time it spoke for.
+        warning: Why the series is not complete; empty where it is.
+        failed: Whether the venue failed it, so that it counts against the run.
+    """
+
+    series: Series
+    received: int = 0
+    inserted: int = 0
+    changed: int = 0
+    quarantined: int = 0
+    absent: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    seconds: float = 0.0
+    warning: str = ""
+    failed: bool = False
+
+
+def collect_series(warehouse: Warehouse, exchange: Exchange, series: Series, *, refresh: bool = False) -> Outcome:
+    """Bring one series up to date; what is there already is not asked for again.
+
+    Rows, quarantine and progress of each batch are one transaction, so a kill at any moment loses no committed row and
+    doubles none. A failure of the venue ends this series alone: what came before it stands.
+
+    Args:
+        refresh: Ask for everything again, to find what the venue has changed since.
+    """
+    began = time.monotonic()
+    outcome = Outcome(series)
+    try:
+        for span in _wanted(warehouse, exchange, series, refresh):
+            for batch in _batches(exchange.pages(series.symbol, series.timeframe, *span)):
+                outcome = _store(warehouse, batch, outcome)
+    except Malformed as error:
+        kept = _keep_payload(warehouse, series, error)
+        outcome = replace(outcome, quarantined=outcome.quarantined + kept, warning=str(error), failed=True)
+    except ProviderError as error:
+        outcome = replace(outcome, warning=str(error), failed=True)
+    return replace(_with_reach(exchange, outcome), seconds=time.monotonic() - began)
+
+
+def build_rows(series: Series, bars: Bars) -> Batch:
+    """The rows of market.ohlcv for a page of bars. Pure."""
+    opened_at = bars.opened_at_ms.astype("datetime64[ms]")
+    return {
+        "venue": series.venue,
+        "symbol": series.symbol,
+        "timeframe": series.timeframe,
+        "opened_at": opened_at,
+        **{name: bars.columns[name] for name in NUMBERS},
+        "source": f"{series.venue} REST",
+        "known_at": opened_at + np.timedelta64(timeframe_ms(series.timeframe), "ms"),
+    }
+
+
+def join_pages(pages: Sequence[BarPage]) -> Bars:
+    """The bars of consecutive pages as one. Pure."""
+    bars = [page.bars for page in pages]
+    return Bars(
+        np.concatenate([part.opened_at_ms for part in bars]),
+        {name: np.concatenate([part.columns[name] for part in bars]) for name in NUMBERS},
+        np.concatenate([part.is_finished for part in bars]),
+        tuple(refused for part in bars for refused in part.refused),
+    )
+
+
+def rechecked(spans: Sequence[Span], collected: Sequence[Span], wanted: Span, timeframe: str, now: datetime) -> list[Span]:
+    """The spans to ask for, widened backwards over the young bars that are stored already. Pure."""
+    length = TIMEFRAME_LENGTH[timeframe]
+    widened = []
+    for start, end in spans:
+        touches_stored = any(stored_end == start for _, stored_end in collected)
+        is_young = now - start < max(SETTLE, RECHECKED_BARS * length) + RECHECKED_BARS * length
+        back = start - RECHECKED_BARS * length if touches_stored and is_young else start
+        widened.append((max(back, wanted[0]), end))
+    return widened
+
+
+def _wanted(warehouse: Warehouse, exchange: Exchange, series: Series, refresh: bool) -> list[Span]:
+    now = datetime.now(UTC)
+    reach = exchange.reach(series.timeframe, now)
+    start = max(series.start, reach) if reach else series.start
+    # Whole bars behind the local clock's future cannot exist; a margin keeps the venue's own clock in charge.
+    end = min(series.end, now + timedelta(days=1))
+    if start >= end:
+        return []
+    if refresh:
+        return [(start, end)]
+    with warehouse.connect() as connection:
+        collected = read_collected(connection, DATASET, series.venue, series.symbol, series.timeframe)
+    spans = missing_spans(start, end, collected)
+    return rechecked(spans, collected, (start, end), series.timeframe, now)
+
+
+def _batches(pages: Iterator[BarPage]) -> Iterator[list[BarPage]]:
+    """Pages gathered until they hold a batch; those before a failure are handed on before it is raised."""
+    gathered: list[BarPage] = []
+    rows = 0
+    try:
+        for page in pages:
+            gathered.append(page)
+            rows += len(page.bars)
+            if rows >= BATCH_ROWS:
+                yield gathered
+                gathered, rows = [], 0
+    except ProviderError:
+        if gathered:
+            yield gathered
+        raise
+    if gathered:
+        yield gathered
+
+
+def _store(warehouse: Warehouse, pages: Sequence[BarPage], outcome: Outcome) -> Outcome:
+    series = outcome.series
+    bars = join_pages(pages)
+    start, end = _moment(pages[0].start), _moment(pages[-1].end)
+    refused = [Refused(row.reason, row.payload) for row in bars.refused]
+    counts = WriteCounts(0, 0, 0, 0)
+    with warehouse.connect() as connection:
+        if len(bars):
+            counts = upsert(connection, ohlcv, build_rows(series, bars))
+        if refused:
+            quarantine(
+                connection,
+                dataset=DATASET,
+                venue=series.venue,
+                symbol=series.symbol,
+                timeframe=series.timeframe,
+                items=refused,
+            )
+        if start < end:
+            mark_collected(connection, DATASET, series.venue, series.symbol, series.timeframe, start, end)
+    first = _moment(int(bars.opened_at_ms[0])) if len(bars) else None
+    last = _moment(int(bars.opened_at_ms[-1])) if len(bars) else None
+    due = round((end - start) / TIMEFRAME_LENGTH[series.timeframe])
+    return replace(
+        outcome,
+        received=outcome.received + len(bars),
+        inserted=outcome.inserted + counts.inserted,
+        changed=outcome.changed + counts.changed,
+        quarantined=outcome.quarantined + len(refused),
+        absent=outcome.absent + max(0, due - len(bars)),
+        first=outcome.first or first,
+        last=last or outcome.last,
+    )
+
+
+def _keep_payload(warehouse: Warehouse, series: Series, error: Malformed) -> int:
+    items = [Refused(error.problem, error.payload)]
+    with warehouse.connect() as connection:
+        return quarantine(
+            connection,
+            dataset=DATASET,
+            venue=series.venue,
+            symbol=series.symbol,
+            timeframe=series.timeframe,
+            items=items,
+        )
+
+
+def _with_reach(exchange: Exchange, outcome: Outcome) -> Outcome:
+    reach = exchange.reach(outcome.series.timeframe, datetime.now(UTC))
+    if reach is None or outcome.series.start >= reach or outcome.warning:
+        return outcome
+    note = f"{exchange.name} no longer serves bars before {reach:%Y-%m-%d %H:%M} UTC"
+    return replace(outcome, warning=note)
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+type Progress = Callable[[Outcome], None]

@@ -1,0 +1,65 @@
+"""The only dagster.Definitions: every dataset found under datasets/, its checks, and the automation.
+
+What belongs here: discovery and putting together. What does not: anything that a dataset or a trigger decides.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Sequence
+from types import ModuleType
+
+import dagster as dg
+
+import crypto_assets.datasets
+from crypto_assets.automation import collect_ohlcv, schedules_of, sensors_of, with_automation
+from crypto_assets.partitions import Grids, grids_of
+from crypto_assets.quality.universe_check import universe_file_is_valid
+from crypto_assets.resources import UniverseFile, resources_of, warehouse_of
+from crypto_assets.settings import Settings, load_settings
+
+
+def dataset_modules(part: str) -> Iterator[ModuleType]:
+    """The module `part` (asset, checks, table) of every dataset, in the order of their names."""
+    for area in _packages(crypto_assets.datasets):
+        for dataset in _packages(area):
+            yield importlib.import_module(f"{dataset.__name__}.{part}")
+
+
+def build_assets(grids: Grids) -> Sequence[dg.AssetsDefinition]:
+    """Every dataset's asset."""
+    return [module.build_asset(grids) for module in dataset_modules("asset")]
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """All definitions for the universe in force.
+
+    Raises:
+        UniverseError: the universe file is invalid and no valid version is known.
+        SettingsError: no database is named.
+    """
+    universe = UniverseFile(settings.universe_file, warehouse_of(settings)).in_force().universe
+    venues = sorted(universe.venues)
+    return dg.Definitions(
+        assets=with_automation(build_assets(grids_of(universe.history_from, venues)), universe),
+        asset_checks=[check for module in dataset_modules("checks") for check in module.CHECKS] + [universe_file_is_valid],
+        jobs=[collect_ohlcv],
+        schedules=schedules_of(universe),
+        sensors=sensors_of(venues),
+        resources=resources_of(settings),
+        # One process a run: a process a step would spend seconds on imports for checks that take milliseconds.
+        executor=dg.in_process_executor,
+    )
+
+
+def _packages(parent: ModuleType) -> Iterator[ModuleType]:
+    for module in sorted(pkgutil.iter_modules(parent.__path__), key=lambda found: found.name):
+        if module.ispkg:
+            yield importlib.import_module(f"{parent.__name__}.{module.name}")
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads."""
+    return build_definitions(load_settings())

@@ -1,0 +1,1 @@
+"""How good the data is: checks, scores and the report that reads them."""

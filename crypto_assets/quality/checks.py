@@ -1,0 +1,316 @@
+"""Factories of asset checks: a dataset's checks.py names them, one line each.
+
+What belongs here: the rules that several datasets share, as SQL over just the window a run materialized. What does not:
+a dataset's bounds (its table.py, or the universe) and the scores' arithmetic.
+
+Checks are unpartitioned and read the run's keys: partitioned checks do not combine with runs over a range. Each result
+is stored in quality.scores too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pandas as pd
+from sqlalchemy import ColumnElement, Integer, Select, Table, and_, case, cast, extract, func, literal, or_, select
+
+from crypto_assets.partitions import VenueWindow
+from crypto_assets.quality.findings import Dimension, Finding, run_windows, worst_first
+from crypto_assets.quality.scores import record_findings
+from crypto_assets.resources import UniverseFile
+from crypto_assets.schema.bookkeeping import collected_ranges
+from crypto_assets.universe import TIMEFRAME_LENGTH, Bounds, Market, Universe, timeframe_ms
+from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.read import read_frame
+
+SHOWN_SERIES = 50
+
+type Look = Callable[[Warehouse, Universe, VenueWindow], Sequence[Finding]]
+type Passes = Callable[[Sequence[Finding], Bounds], bool]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One check of a dataset.
+
+    Args:
+        name: The truth that holds, as `high_not_below_low`.
+        description: The same in a sentence, with the reason of a bound.
+        dimension: Which score it feeds.
+        look: Reads one window and says what it found.
+        severity: ERROR where the data is wrong, WARN where it may be.
+        blocking: Whether downstream assets must not run on data that breaks it.
+        passes: When the findings are acceptable; default: nothing failed.
+    """
+
+    name: str
+    description: str
+    dimension: Dimension
+    look: Look
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+    blocking: bool = False
+    passes: Passes = lambda findings, _bounds: not any(finding.failed for finding in findings)
+
+
+def make_check(dataset: str, rule: Rule) -> dg.AssetChecksDefinition:
+    """A Dagster check from a rule."""
+
+    @dg.asset_check(
+        asset=dg.AssetKey(dataset.split("/")),
+        name=rule.name,
+        description=rule.description,
+        blocking=rule.blocking,
+        metadata={"dimension": rule.dimension.value},
+    )
+    def check(
+        context: dg.AssetCheckExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        universe_file: dg.ResourceParam[UniverseFile],
+    ) -> dg.AssetCheckResult:
+        universe = universe_file.in_force().universe
+        windows = run_windows(context, universe)
+        findings = [finding for window in windows for finding in rule.look(warehouse, universe, window)]
+        record_findings(
+            warehouse,
+            dataset=dataset,
+            run_id=context.run.run_id,
+            check=rule.name,
+            dimension=rule.dimension,
+            window=(min(window.start for window in windows), max(window.end for window in windows)),
+            findings=findings,
+        )
+        return result_of(rule, findings, universe.bounds)
+
+    return check
+
+
+def result_of(rule: Rule, findings: Sequence[Finding], bounds: Bounds) -> dg.AssetCheckResult:
+    """The check's result, with a table of the series that broke the rule. Pure."""
+    broken = worst_first(findings)
+    checked, failed = sum(one.checked for one in findings), sum(one.failed for one in findings)
+    metadata: dict[str, object] = {"rows_checked": checked, "rows_failed": failed, "series_checked": len(findings)}
+    if broken:
+        metadata["failing_series"] = dg.MetadataValue.table([dg.TableRecord(_record(one)) for one in broken[:SHOWN_SERIES]])
+    return dg.AssetCheckResult(
+        passed=rule.passes(findings, bounds),
+        severity=rule.severity,
+        metadata=metadata,
+        description=f"{failed:,} of {checked:,} rows in {len(findings)} series" + (f"; worst: {_told(broken[0])}" if broken else ""),
+    )
+
+
+def rows_keep(table: Table, broken: ColumnElement[bool]) -> Look:
+    """Every row by itself: `broken` is true for a row that breaks the rule."""
+
+    def look(warehouse: Warehouse, _universe: Universe, window: VenueWindow) -> list[Finding]:
+        return _findings(warehouse, _per_series(table, window, func.count().filter(broken), func.min(table.c.opened_at).filter(broken)))
+
+    return look
+
+
+def key_is_unique(table: Table) -> Look:
+    """No key stands twice: the primary key holds it, and this proves that the key is there."""
+
+    def look(warehouse: Warehouse, _universe: Universe, window: VenueWindow) -> list[Finding]:
+        keys = func.count(table.c.opened_at.distinct())
+        return _findings(warehouse, _per_series(table, window, func.count() - keys, func.min(table.c.opened_at)))
+
+    return look
+
+
+def bars_on_grid(table: Table) -> Look:
+    """A bar opens at a multiple of its length since 1970-01-01T00:00Z."""
+    return rows_keep(table, cast(extract("epoch", table.c.opened_at), Integer) % _seconds(table) != 0)
+
+
+def jump_within_bound(table: Table) -> Look:
+    """Price moves between adjacent bars stay within the universe's max_jump_pct for their length."""
+
+    def look(warehouse: Warehouse, universe: Universe, window: VenueWindow) -> list[Finding]:
+        series = (table.c.venue, table.c.symbol, table.c.timeframe)
+        before = func.lag(table.c.close).over(partition_by=series, order_by=table.c.opened_at)
+        previous = func.lag(table.c.opened_at).over(partition_by=series, order_by=table.c.opened_at)
+        moves = (
+            select(*series, table.c.opened_at, table.c.open, table.c.close, before.label("before"), previous.label("previous"))
+            .where(*_inside(table, window))
+            .subquery()
+        )
+        limit = case(
+            *((moves.c.timeframe == frame, pct / 100) for frame, pct in universe.bounds.max_jump_pct.items()), else_=1.0
+        )
+        is_adjacent = extract("epoch", moves.c.opened_at) - extract("epoch", moves.c.previous) == _seconds(moves)
+        is_far = or_(
+            *(func.abs(price / moves.c.before - 1) > limit for price in (moves.c.open, moves.c.close)),
+            *(func.abs(moves.c.before / price - 1) > limit for price in (moves.c.open, moves.c.close)),
+        )
+        broken = and_(is_adjacent, is_far)
+        statement = select(
+            moves.c.venue,
+            moves.c.symbol,
+            moves.c.timeframe,
+            func.count().label("checked"),
+            func.count().filter(broken).label("failed"),
+            func.min(moves.c.opened_at).filter(broken).label("first_at"),
+        ).group_by(moves.c.venue, moves.c.symbol, moves.c.timeframe)
+        return _findings(warehouse, statement)
+
+    return look
+
+
+def newest_row_is_recent(table: Table, dataset: str) -> Look:
+    """Where the window is still open, each collected series' newest bar is at most its length plus the bound old."""
+
+    def look(warehouse: Warehouse, universe: Universe, window: VenueWindow) -> list[Finding]:
+        now = datetime.now(UTC)
+        if not window.start <= now < window.end:
+            return []
+        wanted = {market.symbol for market in universe.venue(window.venue).markets if not _has_ended(market, now)}
+        bound = timedelta(minutes=universe.bounds.max_newest_bar_age_minutes)
+        findings = []
+        for row in read_frame(warehouse, _newest(table, dataset, window.venue, now)).itertuples():
+            if row.symbol not in wanted:
+                continue
+            newest = None if pd.isna(row.known_at) else row.known_at.to_pydatetime()
+            is_late = newest is None or now - newest > TIMEFRAME_LENGTH[row.timeframe] + bound
+            told = f"{newest:%Y-%m-%d %H:%M}" if newest else "no bar at all"
+            findings.append(Finding(row.venue, row.symbol, row.timeframe, 1, int(is_late), told))
+        return findings
+
+    return look
+
+
+def grid_is_complete(table: Table, dataset: str) -> Look:
+    """Every opening time of the grid that has been collected holds a bar."""
+
+    def look(warehouse: Warehouse, _universe: Universe, window: VenueWindow) -> list[Finding]:
+        return _findings(warehouse, _absent_bars(table, dataset, window))
+
+    return look
+
+
+def completeness_reaches_bound(findings: Sequence[Finding], bounds: Bounds) -> bool:
+    """No series holds less than the universe's min_completeness of its grid."""
+    return all(finding.share_sound >= bounds.min_completeness for finding in findings)
+
+
+def _has_ended(market: Market, now: datetime) -> bool:
+    return market.until is not None and market.until <= now.date()
+
+
+def _newest(table: Table, dataset: str, venue: str, now: datetime) -> Select[tuple[object, ...]]:
+    """Each collected series with the close of its newest bar; null where it has none."""
+    ranges = collected_ranges
+    newest = (
+        select(func.max(table.c.known_at))
+        .where(
+            table.c.venue == ranges.c.venue,
+            table.c.symbol == ranges.c.symbol,
+            table.c.timeframe == ranges.c.timeframe,
+            table.c.opened_at >= now - timedelta(days=40),  # the longest bar and bound fit in; older years stay unread
+        )
+        .correlate(ranges)
+        .scalar_subquery()
+    )
+    return select(ranges.c.venue, ranges.c.symbol, ranges.c.timeframe, newest.label("known_at")).where(
+        ranges.c.dataset == dataset, ranges.c.venue == venue
+    )
+
+
+def _absent_bars(table: Table, dataset: str, window: VenueWindow) -> Select[tuple[object, ...]]:
+    ranges = collected_ranges
+    asked = func.tstzrange(window.start, window.end)
+    spans = (
+        select(
+            ranges.c.venue,
+            ranges.c.symbol,
+            ranges.c.timeframe,
+            func.unnest(ranges.c.collected * func.tstzmultirange(asked)).label("span"),
+        )
+        .where(ranges.c.dataset == dataset, ranges.c.venue == window.venue)
+        .subquery()
+    )
+    seconds = _seconds(spans)
+    first = func.ceil(extract("epoch", func.lower(spans.c.span)) / seconds)
+    due = func.ceil(extract("epoch", func.upper(spans.c.span)) / seconds) - first
+    stored = (
+        select(func.count())
+        .where(
+            table.c.venue == spans.c.venue,
+            table.c.symbol == spans.c.symbol,
+            table.c.timeframe == spans.c.timeframe,
+            table.c.opened_at >= func.lower(spans.c.span),
+            table.c.opened_at < func.upper(spans.c.span),
+        )
+        .correlate(spans)
+        .scalar_subquery()
+    )
+    counted = select(spans.c.venue, spans.c.symbol, spans.c.timeframe, due.label("due"), stored.label("stored")).subquery()
+    absent = func.sum(counted.c.due) - func.sum(counted.c.stored)
+    return select(
+        counted.c.venue,
+        counted.c.symbol,
+        counted.c.timeframe,
+        func.sum(counted.c.due).label("checked"),
+        absent.label("failed"),
+        literal(None).label("first_at"),
+    ).group_by(counted.c.venue, counted.c.symbol, counted.c.timeframe)
+
+
+def _per_series(
+    table: Table, window: VenueWindow, failed: ColumnElement[int], first_at: ColumnElement[datetime]
+) -> Select[tuple[object, ...]]:
+    return (
+        select(
+            table.c.venue,
+            table.c.symbol,
+            table.c.timeframe,
+            func.count().label("checked"),
+            failed.label("failed"),
+            first_at.label("first_at"),
+        )
+        .where(*_inside(table, window))
+        .group_by(table.c.venue, table.c.symbol, table.c.timeframe)
+    )
+
+
+def _inside(table: Table, window: VenueWindow) -> tuple[ColumnElement[bool], ...]:
+    return (table.c.venue == window.venue, table.c.opened_at >= window.start, table.c.opened_at < window.end)
+
+
+def _seconds(rows: object) -> ColumnElement[int]:
+    """Length of the row's bar in seconds."""
+    frame = rows.c.timeframe  # type: ignore[attr-defined]
+    return case(*((frame == name, timeframe_ms(name) // 1000) for name in TIMEFRAME_LENGTH), else_=60)
+
+
+def _findings(warehouse: Warehouse, statement: Select[tuple[object, ...]]) -> list[Finding]:
+    frame = read_frame(warehouse, statement)
+    return [
+        Finding(
+            str(row.venue),
+            str(row.symbol),
+            str(row.timeframe),
+            int(row.checked),
+            int(row.failed),
+            f"{row.first_at:%Y-%m-%d %H:%M}" if int(row.failed) and isinstance(row.first_at, datetime) else "",
+        )
+        for row in frame.itertuples()
+    ]
+
+
+def _record(finding: Finding) -> dict[str, str | int | float]:
+    return {
+        "series": f"{finding.venue} {finding.symbol} {finding.timeframe}",
+        "checked": finding.checked,
+        "failed": finding.failed,
+        "share_sound": round(finding.share_sound, 6),
+        "first_at": finding.example,
+    }
+
+
+def _told(finding: Finding) -> str:
+    at = f" at {finding.example}" if finding.example else ""
+    return f"{finding.venue} {finding.symbol} {finding.timeframe}: {finding.failed:,} of {finding.checked:,}{at}"

@@ -1,0 +1,58 @@
+"""What a check found, series by series, and the window it looked at.
+
+What belongs here: the types that checks, scores and the report share, and reading a run's window. What does not: the
+rules themselves (checks.py) and storing (scores.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import dagster as dg
+
+from crypto_assets.partitions import VenueWindow, join_key, month_key, venue_windows
+from crypto_assets.universe import Universe
+
+
+class Dimension(StrEnum):
+    """What a check says something about."""
+
+    ACCURACY = "accuracy"
+    COMPLETENESS = "completeness"
+    TIMELINESS = "timeliness"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One series under one rule: rows looked at, rows that break it, and the first of them in words."""
+
+    venue: str
+    symbol: str
+    timeframe: str
+    checked: int
+    failed: int
+    example: str = ""
+
+    @property
+    def share_sound(self) -> float:
+        """Share of rows that keep the rule; 1 where there was nothing to look at."""
+        return 1 - self.failed / self.checked if self.checked else 1.0
+
+
+def run_windows(context: dg.AssetCheckExecutionContext, universe: Universe) -> list[VenueWindow]:
+    """The windows a check looks at: the run's partitions, or the open month where a check runs by itself."""
+    tags = context.run.tags
+    is_partitioned = "dagster/partition" in tags or "dagster/asset_partition_range_start" in tags
+    if is_partitioned:
+        return venue_windows(context.partition_keys)
+    month = month_key(datetime.now(UTC))
+    return venue_windows([join_key(month, venue) for venue in universe.venues])
+
+
+def worst_first(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings that broke their rule, most broken first."""
+    broken = [finding for finding in findings if finding.failed]
+    return sorted(broken, key=lambda finding: (finding.share_sound, finding.venue, finding.symbol, finding.timeframe))

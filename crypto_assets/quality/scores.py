@@ -1,0 +1,97 @@
+"""Storing what checks found as scores: quality.scores, one row a run and series.
+
+What belongs here: writing findings and reading the latest scores. What does not: the arithmetic of a score, which is a
+generated column of the table, so that no writer can get it wrong.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+import pandas as pd
+from psycopg2.extras import execute_values
+from sqlalchemy import select
+
+from crypto_assets.quality.findings import Dimension, Finding
+from crypto_assets.schema.bookkeeping import scores
+from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.read import read_frame
+
+_RECORD = """
+INSERT INTO quality.scores (dataset, venue, symbol, timeframe, run_id, window_start, window_end, checks)
+VALUES %s
+ON CONFLICT (dataset, venue, symbol, timeframe, run_id) DO UPDATE SET
+    checks = quality.scores.checks || excluded.checks,
+    window_start = least(quality.scores.window_start, excluded.window_start),
+    window_end = greatest(quality.scores.window_end, excluded.window_end),
+    scored_at = now()
+"""
+
+
+def record_findings(  # noqa: PLR0913 - a row's parts
+    warehouse: Warehouse,
+    *,
+    dataset: str,
+    run_id: str,
+    check: str,
+    dimension: Dimension,
+    window: tuple[datetime, datetime],
+    findings: Sequence[Finding],
+) -> None:
+    """Add one check's findings to the scores of its run."""
+    merged = _merge(findings)
+    rows = [
+        (
+            dataset,
+            finding.venue,
+            finding.symbol,
+            finding.timeframe,
+            run_id,
+            *window,
+            json.dumps({check: {"dimension": dimension, "checked": finding.checked, "failed": finding.failed}}),
+        )
+        for finding in merged
+    ]
+    if not rows:
+        return
+    with warehouse.connect() as connection, connection.cursor() as cursor:
+        execute_values(cursor, _RECORD, rows)
+
+
+def latest_scores(warehouse: Warehouse) -> pd.DataFrame:
+    """The newest score of each series: dataset, venue, symbol, timeframe, scored_at, the four scores, window."""
+    newest = (
+        select(
+            scores.c.dataset,
+            scores.c.venue,
+            scores.c.symbol,
+            scores.c.timeframe,
+            scores.c.scored_at,
+            scores.c.window_start,
+            scores.c.window_end,
+            scores.c.accuracy,
+            scores.c.completeness,
+            scores.c.timeliness,
+            scores.c.overall,
+        )
+        .distinct(scores.c.dataset, scores.c.venue, scores.c.symbol, scores.c.timeframe)
+        .order_by(
+            scores.c.dataset, scores.c.venue, scores.c.symbol, scores.c.timeframe, scores.c.scored_at.desc()
+        )
+    )
+    return read_frame(warehouse, newest)
+
+
+def _merge(findings: Sequence[Finding]) -> list[Finding]:
+    """One finding a series: a run may have looked at several windows of it."""
+    merged: dict[tuple[str, str, str], Finding] = {}
+    for one in findings:
+        key = (one.venue, one.symbol, one.timeframe)
+        before = merged.get(key)
+        checked = one.checked + (before.checked if before else 0)
+        failed = one.failed + (before.failed if before else 0)
+        example = (before.example if before else "") or one.example
+        merged[key] = Finding(*key, checked, failed, example)
+    return list(merged.values())

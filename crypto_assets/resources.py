@@ -1,0 +1,85 @@
+"""What assets are given to work with: the warehouse, the universe and the providers.
+
+What belongs here: construction from the settings. What does not: any work; constructors open nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from crypto_assets.clients.exchange import Exchange
+from crypto_assets.clients.transport import RetryPolicy
+from crypto_assets.settings import Settings, SettingsError
+from crypto_assets.universe import Universe
+from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.universe_versions import UniverseInForce, universe_in_force
+
+
+SANDBOX_REQUESTS_PER_SECOND = 1000.0
+
+
+@dataclass(frozen=True)
+class UniverseFile:
+    """Reads the universe when a run asks for it, so that edits hold from the next run on."""
+
+    path: Path
+    warehouse: Warehouse
+
+    def in_force(self) -> UniverseInForce:
+        """The universe to work with now.
+
+        Raises:
+            UniverseError: the file is invalid and no valid version is known.
+        """
+        return universe_in_force(self.path, self.warehouse)
+
+
+@dataclass(frozen=True)
+class Exchanges:
+    """Makes a client a venue; a client lives as long as the run that asked for it."""
+
+    sandbox_url: str | None = None
+    policy: RetryPolicy = RetryPolicy()
+
+    def client(self, venue: str, universe: Universe) -> Exchange:
+        """The client of a venue.
+
+        Raises:
+            UniverseError: the universe has no such venue.
+        """
+        entry = universe.venue(venue)
+        if self.sandbox_url:  # a server of our own has no limit to respect
+            entry = entry.model_copy(update={"requests_per_second": SANDBOX_REQUESTS_PER_SECOND})
+        return Exchange(venue, entry, sandbox_url=self.sandbox_url, policy=self.policy)
+
+
+def warehouse_of(settings: Settings) -> Warehouse:
+    """The warehouse the environment names.
+
+    Raises:
+        SettingsError: no database is named: the environment was not loaded.
+    """
+    return Warehouse(_required(settings.warehouse_url))
+
+
+def resources_of(settings: Settings) -> Mapping[str, object]:
+    """All resources by the names assets ask for them."""
+    warehouse = warehouse_of(settings)
+    return {
+        "warehouse": warehouse,
+        "universe_file": UniverseFile(settings.universe_file, warehouse),
+        "exchanges": Exchanges(settings.sandbox_url),
+    }
+
+
+def _required(url: SecretStr | None) -> SecretStr:
+    if url is None:
+        raise SettingsError(
+            "CRYPTO_ASSETS_WAREHOUSE_URL is not set",
+            way_out='Load the environment first: eval "$(crypto-assets env)"; it starts the embedded PostgreSQL too.',
+        )
+    return url

@@ -1,0 +1,116 @@
+"""Tables that every dataset writes to beside its own: what was collected, what was refused, what was replaced.
+
+What belongs here: the Tables of schemas quality, audit and ops. What does not: a dataset's own table (its table.py) and
+the code that reads or writes any of these.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Double, Integer, PrimaryKeyConstraint, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB, TSTZMULTIRANGE
+
+from crypto_assets.schema.columns import METADATA, column, moment, symbol, timeframe, venue
+
+
+def _dataset() -> object:
+    return column("dataset", Text(), "Asset key of the dataset, as market/ohlcv")
+
+
+collected_ranges = Table(
+    "collected_ranges",
+    METADATA,
+    _dataset(),  # type: ignore[arg-type]
+    venue(),
+    symbol(),
+    timeframe(),
+    column("collected", TSTZMULTIRANGE(), "Spans of opening times asked for and answered; grows with each commit", unit="UTC"),
+    moment("updated_at", "When the spans last grew", server_default="now()"),
+    PrimaryKeyConstraint("dataset", "venue", "symbol", "timeframe"),
+    schema="ops",
+    comment="How far each series has been collected. Written in the transaction that writes the rows, never before it.",
+)
+
+universe_versions = Table(
+    "universe_versions",
+    METADATA,
+    column("content_hash", Text(), "SHA-256 of the file's bytes"),
+    column("content", Text(), "The file as it was read"),
+    moment("first_used_at", "When a run first used this version", server_default="now()"),
+    moment("last_used_at", "When a run last used this version", server_default="now()"),
+    PrimaryKeyConstraint("content_hash"),
+    schema="ops",
+    comment="Every valid universe.yaml a run has used; the newest stays in force while the file is invalid.",
+)
+
+revisions = Table(
+    "revisions",
+    METADATA,
+    column("table_name", Text(), "Schema and table of the row"),
+    column("key", JSONB(), "The row's primary key"),
+    moment("superseded_at", "When the row was changed or deleted"),
+    column("old_row", JSONB(), "The row as it stood before"),
+    column("transaction_id", BigInteger(), "Transaction that changed it", server_default="(pg_current_xact_id()::text::bigint)"),
+    PrimaryKeyConstraint("table_name", "key", "superseded_at"),
+    schema="audit",
+    comment="Old values of changed rows, so that a table can be read as it stood at any time. Filled by triggers.",
+)
+
+quarantine = Table(
+    "quarantine",
+    METADATA,
+    column("quarantine_id", BigInteger(), "Sequence number, given by the database", server_default="generated"),
+    _dataset(),  # type: ignore[arg-type]
+    venue(),
+    symbol(),
+    timeframe(),
+    column("reason", Text(), "Which rule the row broke"),
+    column("payload", JSONB(), "The row or body as the provider sent it"),
+    column("payload_hash", Text(), "SHA-256 of reason and payload, so that the same row is kept once"),
+    column("occurrences", Integer(), "How many times it was received", unit="times", server_default="1"),
+    moment("first_seen_at", "When it was first received", server_default="now()"),
+    moment("last_seen_at", "When it was last received", server_default="now()"),
+    PrimaryKeyConstraint("quarantine_id"),
+    schema="quality",
+    comment="Rows that failed validation, with what came and why it was refused.",
+)
+
+scores = Table(
+    "scores",
+    METADATA,
+    _dataset(),  # type: ignore[arg-type]
+    venue(),
+    symbol(),
+    timeframe(),
+    column("run_id", Text(), "Dagster run that checked"),
+    moment("scored_at", "When the run last added a check", server_default="now()"),
+    moment("window_start", "Start of the opening times that were checked"),
+    moment("window_end", "End of the opening times that were checked, exclusive"),
+    column("checks", JSONB(), "Per check: dimension, rows checked, rows failed"),
+    column("accuracy", Double(), "Worst share of sound rows over the accuracy checks", unit="0..1", nullable=True),
+    column("completeness", Double(), "Worst share of present rows over the completeness checks", unit="0..1", nullable=True),
+    column("timeliness", Double(), "Worst share over the timeliness checks", unit="0..1", nullable=True),
+    column("overall", Double(), "0.4 accuracy + 0.4 completeness + 0.2 timeliness, of those measured", unit="0..1", nullable=True),
+    PrimaryKeyConstraint("dataset", "venue", "symbol", "timeframe", "run_id"),
+    schema="quality",
+    comment="How good each series was found to be, one row a run and series.",
+)
+
+coverage = Table(
+    "coverage",
+    METADATA,
+    _dataset(),  # type: ignore[arg-type]
+    venue(),
+    symbol(),
+    timeframe(),
+    moment("gap_start", "Opening time of the first absent bar"),
+    moment("gap_end", "End of the last absent bar, exclusive"),
+    column("state", Text(), "missing, venue_quiet, venue_outage, not_listed, repaired or unrecoverable"),
+    column("evidence", JSONB(), "What was asked and when, what came back, how many times"),
+    moment("first_seen", "When the gap was first noticed", server_default="now()"),
+    moment("resolved_at", "When the gap closed", nullable=True),
+    PrimaryKeyConstraint("dataset", "venue", "symbol", "timeframe", "gap_start", "gap_end"),
+    schema="quality",
+    comment="The gap ledger: why a bar is not there.",
+)
+
+__all__ = ["collected_ranges", "coverage", "quarantine", "revisions", "scores", "universe_versions"]

@@ -1,0 +1,139 @@
+"""The only reader of the environment.
+
+What belongs here: every variable the project reads, with its type, default and meaning, and the paths derived from
+them. What does not: anything that opens a connection or starts a process, and what to collect (universe.py).
+
+Every variable is named CRYPTO_ASSETS_<FIELD> and explained in .env.example; a `.env` file in the project folder is read
+too, and the real environment wins over it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from crypto_assets.errors import CryptoAssetsError
+
+ENV_PREFIX = "CRYPTO_ASSETS_"
+_CHECKOUT = Path(__file__).resolve().parents[1]
+_PACKAGED = Path(__file__).resolve().parent / "_project"  # where a wheel carries sql/ and config/
+
+
+class SettingsError(CryptoAssetsError):
+    """A variable of the environment holds a value that cannot be used."""
+
+
+class Settings(BaseSettings):
+    """All settings, read once by `load_settings` and handed down.
+
+    Relative paths are taken from the folder the process was started in.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    home: Path = Field(default=Path(".crypto_assets"), description="Everything written outside the database.")
+    profile: str = Field(default="live", pattern=r"^[a-z][a-z0-9_]{0,40}$", description="Which set of databases.")
+    database_url: SecretStr | None = Field(default=None, description="A PostgreSQL of yours instead of the embedded one.")
+    warehouse_url: SecretStr | None = Field(default=None, description="Set by `crypto-assets env`: this profile's data.")
+    dagster_url: SecretStr | None = Field(default=None, description="Set by `crypto-assets env`: Dagster's storage.")
+    postgres_bin: Path | None = Field(default=None, description="Folder with initdb and postgres.")
+    postgres_port: int = Field(default=0, ge=0, le=65535, description="Port of the embedded server; 0 picks a free one.")
+    postgres_start_timeout_seconds: float = Field(default=180, ge=1, description="Crash recovery can take long.")
+    universe: Path = Field(default=Path("config/universe.yaml"), description="What to collect.")
+    sandbox_url: str | None = Field(default=None, description="Ask this loopback server instead of the providers.")
+    webserver_port: int = Field(default=3000, ge=1, le=65535, description="Port of the web UI on 127.0.0.1.")
+    log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe line shown.")
+
+    @field_validator("database_url", "warehouse_url", "dagster_url")
+    @classmethod
+    def _names_postgres(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None:
+            return None
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme.split("+")[0] not in {"postgresql", "postgres"} or not parts.path.strip("/"):
+            raise ValueError("expected postgresql://user:password@host:port/database")
+        return url
+
+    @field_validator("sandbox_url")
+    @classmethod
+    def _stays_on_this_machine(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        try:
+            loopback = ipaddress.ip_address(parts.hostname or "").is_loopback
+        except ValueError:
+            loopback = False
+        if parts.scheme != "http" or not loopback or parts.port is None:
+            raise ValueError("expected http://127.0.0.1:PORT, a sandbox on this machine")
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _sandbox_never_meets_live_data(self) -> Self:
+        if self.sandbox_url and self.profile == "live":
+            raise ValueError("a sandbox needs a profile of its own (for example sandbox): its bars are not real")
+        return self
+
+    @property
+    def project(self) -> Path:
+        """The folder that holds sql/, config/ and workspace.yaml: the checkout, or the package's own copy."""
+        return _CHECKOUT if (_CHECKOUT / "sql").is_dir() else _PACKAGED
+
+    @property
+    def sql_folder(self) -> Path:
+        """The numbered migrations."""
+        return self.project / "sql"
+
+    @property
+    def universe_file(self) -> Path:
+        """The universe's path, absolute; a relative one that is not below the working folder is the project's."""
+        here = self.universe.absolute()
+        return here if here.exists() or self.universe.is_absolute() else self.project / self.universe
+
+    @property
+    def server_home(self) -> Path:
+        """Folder of the embedded PostgreSQL, shared by all profiles."""
+        return self.home.absolute() / "postgres"
+
+    @property
+    def dagster_home(self) -> Path:
+        """DAGSTER_HOME of this profile."""
+        return self.home.absolute() / self.profile / "dagster"
+
+    @property
+    def database_suffix(self) -> str:
+        """What is added to database names so that no profile sees another's rows; empty for live."""
+        return "" if self.profile == "live" else f"_{self.profile}"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the environment once.
+
+    Raises:
+        SettingsError: naming each variable, what it holds where that is no secret, and what was expected.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError(_explain(error), way_out="Correct the environment or .env; .env.example explains each.") from None
+
+
+def inherited_environment() -> dict[str, str]:
+    """The whole environment, for child processes that we start."""
+    return dict(os.environ)
+
+
+def _explain(error: ValidationError) -> str:
+    parts = []
+    for issue in error.errors(include_url=False, include_input=False):
+        name = ENV_PREFIX + "_".join(str(part) for part in issue["loc"]).upper() if issue["loc"] else "the environment"
+        parts.append(f"{name}: {issue['msg'].removeprefix('Value error, ')}")
+    return "; ".join(parts)
