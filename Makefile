@@ -41,7 +41,7 @@ bench: $(VENV)/.dev ## Speed, as ratios against a baseline measured in the same 
 
 lock: $(UV) ## Renew requirements.txt and requirements-dev.txt from pyproject.toml
 	@$(UV) lock --quiet --python "$(PYTHON)"
-	@$(UV) export --quiet --frozen --no-header --no-annotate --no-emit-project --no-dev -o requirements.txt
+	@$(UV) export --quiet --frozen --no-header --no-annotate --no-emit-project --no-dev --group build -o requirements.txt
 	@$(UV) export --quiet --frozen --no-header --no-annotate --no-emit-project --only-dev -o requirements-dev.txt
 
 clean: ## Remove the environment; data in .crypto_assets stays
@@ -60,7 +60,7 @@ $(VENV)/bin/python: | $(UV)
 $(VENV)/.main: requirements.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing the pinned packages"
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.txt
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps -e .
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.main

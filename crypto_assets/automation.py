@@ -43,8 +43,12 @@ def open_months(now: datetime) -> list[str]:
 
 def missing_history(universe: Universe) -> dg.AutomationCondition[dg.AssetKey]:
     """Requests each month of the universe's automatic history that holds nothing, once."""
-    recent = dg.AutomationCondition.in_latest_time_window(timedelta(days=max(1, universe.automatic_history_days)))
-    return dg.AutomationCondition.on_missing().replace("in_latest_time_window", recent).with_label("missing_history")
+    condition = dg.AutomationCondition
+    recent = condition.in_latest_time_window(timedelta(days=max(1, universe.automatic_history_days)))
+    handled = condition.newly_requested() | condition.newly_updated()
+    # Not on_missing(): that one leaves out what was missing when it was first evaluated, which here is everything.
+    unhandled = condition.missing().newly_true().since(handled)
+    return (recent & condition.missing() & unhandled & ~condition.in_progress()).with_label("missing_history")
 
 
 def with_automation(assets: Sequence[dg.AssetsDefinition], universe: Universe) -> list[dg.AssetsDefinition]:

@@ -6,24 +6,35 @@ the code that reads or writes any of these.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Double, Integer, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Column, Computed, Double, Identity, Integer, PrimaryKeyConstraint, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB, TSTZMULTIRANGE
 
 from crypto_assets.schema.columns import METADATA, column, moment, symbol, timeframe, venue
 
 
-def _dataset() -> object:
+def _dataset() -> Column[str]:
     return column("dataset", Text(), "Asset key of the dataset, as market/ohlcv")
+
+
+def _score(name: str, meaning: str, expression: str) -> Column[float]:
+    """A share that the database computes from `checks`, so that no writer can get it wrong."""
+    computed = Computed(expression, persisted=True)
+    return Column(name, Double(), computed, nullable=True, comment=f"{meaning} [0..1]", info={"unit": "0..1"})
 
 
 collected_ranges = Table(
     "collected_ranges",
     METADATA,
-    _dataset(),  # type: ignore[arg-type]
+    _dataset(),
     venue(),
     symbol(),
     timeframe(),
-    column("collected", TSTZMULTIRANGE(), "Spans of opening times asked for and answered; grows with each commit", unit="UTC"),
+    column(
+        "collected",
+        TSTZMULTIRANGE(),
+        "Spans of opening times asked for and answered; grows with each commit",
+        unit="UTC",
+    ),
     moment("updated_at", "When the spans last grew", server_default="now()"),
     PrimaryKeyConstraint("dataset", "venue", "symbol", "timeframe"),
     schema="ops",
@@ -49,7 +60,12 @@ revisions = Table(
     column("key", JSONB(), "The row's primary key"),
     moment("superseded_at", "When the row was changed or deleted"),
     column("old_row", JSONB(), "The row as it stood before"),
-    column("transaction_id", BigInteger(), "Transaction that changed it", server_default="(pg_current_xact_id()::text::bigint)"),
+    column(
+        "transaction_id",
+        BigInteger(),
+        "Transaction that changed it",
+        server_default="(pg_current_xact_id()::text::bigint)",
+    ),
     PrimaryKeyConstraint("table_name", "key", "superseded_at"),
     schema="audit",
     comment="Old values of changed rows, so that a table can be read as it stood at any time. Filled by triggers.",
@@ -58,8 +74,14 @@ revisions = Table(
 quarantine = Table(
     "quarantine",
     METADATA,
-    column("quarantine_id", BigInteger(), "Sequence number, given by the database", server_default="generated"),
-    _dataset(),  # type: ignore[arg-type]
+    Column(
+        "quarantine_id",
+        BigInteger(),
+        Identity(always=True),
+        comment="Sequence number, given by the database",
+        info={"unit": ""},
+    ),
+    _dataset(),
     venue(),
     symbol(),
     timeframe(),
@@ -77,7 +99,7 @@ quarantine = Table(
 scores = Table(
     "scores",
     METADATA,
-    _dataset(),  # type: ignore[arg-type]
+    _dataset(),
     venue(),
     symbol(),
     timeframe(),
@@ -86,10 +108,18 @@ scores = Table(
     moment("window_start", "Start of the opening times that were checked"),
     moment("window_end", "End of the opening times that were checked, exclusive"),
     column("checks", JSONB(), "Per check: dimension, rows checked, rows failed"),
-    column("accuracy", Double(), "Worst share of sound rows over the accuracy checks", unit="0..1", nullable=True),
-    column("completeness", Double(), "Worst share of present rows over the completeness checks", unit="0..1", nullable=True),
-    column("timeliness", Double(), "Worst share over the timeliness checks", unit="0..1", nullable=True),
-    column("overall", Double(), "0.4 accuracy + 0.4 completeness + 0.2 timeliness, of those measured", unit="0..1", nullable=True),
+    _score("accuracy", "Worst share of sound rows over the accuracy checks", "quality.share_sound(checks, 'accuracy')"),
+    _score(
+        "completeness",
+        "Worst share of present rows over the completeness checks",
+        "quality.share_sound(checks, 'completeness')",
+    ),
+    _score("timeliness", "Worst share over the timeliness checks", "quality.share_sound(checks, 'timeliness')"),
+    _score(
+        "overall",
+        "0.4 accuracy + 0.4 completeness + 0.2 timeliness, of those measured",
+        "quality.overall_score(checks)",
+    ),
     PrimaryKeyConstraint("dataset", "venue", "symbol", "timeframe", "run_id"),
     schema="quality",
     comment="How good each series was found to be, one row a run and series.",
@@ -98,7 +128,7 @@ scores = Table(
 coverage = Table(
     "coverage",
     METADATA,
-    _dataset(),  # type: ignore[arg-type]
+    _dataset(),
     venue(),
     symbol(),
     timeframe(),

@@ -31,6 +31,7 @@ ohlcv = Table(
     schema="market",
     comment="One closed bar of one market on one venue, keyed by when it opens. Bars still open are never stored.",
     info={"partition_by": "opened_at"},
+    postgresql_partition_by="RANGE (opened_at)",
 )
 
 __all__ = ["DATASET", "ohlcv"]

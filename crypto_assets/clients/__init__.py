@@ -1,0 +1,1 @@
+"""One provider a file: ask, page, parse, check. No Dagster, no SQL."""

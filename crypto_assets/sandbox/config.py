@@ -1,0 +1,59 @@
+"""What a sandbox is told: where it listens, which bars it serves, what goes wrong.
+
+What belongs here: the configuration, and its form as command-line arguments of a child process. What does not: serving.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from crypto_assets.sandbox.bars import BarSource
+from crypto_assets.sandbox.faults import Fault
+from crypto_assets.sandbox.market import SeededMarket
+from crypto_assets.sandbox.recordings import Recordings
+
+HOST = "127.0.0.1"
+DEFAULT_SEED = 7
+
+
+@dataclass(frozen=True)
+class SandboxConfig:
+    """How a sandbox is set up.
+
+    Args:
+        port: On 127.0.0.1; 0 picks a free one.
+        seed: Of the made-up market and of the faults' dice.
+        recordings: Play this folder instead of the made-up market.
+        now: ISO 8601 time at which the clock stands still; None for the real time.
+        faults: In force from the start.
+    """
+
+    port: int = 0
+    seed: int = DEFAULT_SEED
+    recordings: Path | None = None
+    now: str | None = None
+    faults: tuple[Fault, ...] = ()
+
+    def source(self) -> BarSource:
+        """The bars it serves.
+
+        Raises:
+            RecordingError: the folder cannot be played.
+        """
+        if self.recordings is not None:
+            recordings = Recordings(self.recordings)
+            recordings.series()  # read now: what cannot be played is said before anybody asks
+            return recordings
+        return SeededMarket(self.seed, self.clock())
+
+    def clock(self) -> Callable[[], int]:
+        """Reads the present in epoch milliseconds, or always the time given."""
+        if self.now is None:
+            return lambda: time.time_ns() // 1_000_000
+        moment = datetime.fromisoformat(self.now)
+        standing = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        return lambda: standing

@@ -1,0 +1,107 @@
+"""A sandbox in a child process, for the demo, benches and tests: it ends with its parent.
+
+What belongs here: starting, asking and ending the child. What does not: serving.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Self
+
+from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.sandbox.config import SandboxConfig
+from crypto_assets.sandbox.faults import Fault
+
+STOP_SECONDS = 10
+
+
+class SandboxFailed(CryptoAssetsError):
+    """The child process did not come up."""
+
+
+class SandboxProcess(AbstractContextManager["SandboxProcess"]):
+    """A running sandbox between enter and exit; constructing it starts nothing."""
+
+    def __init__(self, config: SandboxConfig) -> None:
+        self._config = config
+        self._process: subprocess.Popen[str] | None = None
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        """Start the child and wait until it answers.
+
+        Raises:
+            SandboxFailed: with its own words.
+        """
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "crypto_assets.sandbox", *_arguments(self._config)],
+            stdin=subprocess.PIPE,  # the child ends when this pipe closes, however we end
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._process = process
+        line = process.stdout.readline() if process.stdout else ""
+        if not line.startswith("sandbox ready at "):
+            said = process.stderr.read().strip() if process.stderr else ""
+            process.wait()
+            raise SandboxFailed(said.removeprefix("Error: ") or "The sandbox did not start", way_out="Run `crypto-assets sandbox`.")
+        self.url = line.removeprefix("sandbox ready at ").strip()
+        if self._config.faults:
+            self.set_faults(self._config.faults)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the child."""
+        process = self._process
+        if process is None:
+            return
+        if process.stdin:
+            process.stdin.close()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()
+
+    def set_faults(self, faults: Sequence[Fault]) -> None:
+        """Put these faults in force, and no others."""
+        self._ask("POST", "faults", [fault.model_dump() for fault in faults])
+
+    def clear_faults(self) -> None:
+        """No faults from here on."""
+        self._ask("DELETE", "faults")
+
+    def requests(self) -> Mapping[str, int]:
+        """How often each `venue path` has been asked for."""
+        counted = self._ask("GET", "requests")["requests"]
+        return {str(key): int(str(value)) for key, value in counted.items()} if isinstance(counted, dict) else {}
+
+    def _ask(self, method: str, name: str, content: object = None) -> Mapping[str, object]:
+        body = json.dumps(content).encode() if content is not None else None
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/__sandbox__/{name}", body, headers, method=method)  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
+            found: Mapping[str, object] = json.loads(answer.read())
+        return found
+
+
+def _arguments(config: SandboxConfig) -> list[str]:
+    arguments = ["--port", str(config.port), "--seed", str(config.seed), "--end-with-input"]
+    if config.recordings is not None:
+        arguments += ["--recordings", str(config.recordings)]
+    if config.now is not None:
+        arguments += ["--now", config.now]
+    return arguments

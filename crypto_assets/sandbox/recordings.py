@@ -1,0 +1,202 @@
+"""Playback of recorded bars: a folder's recordings.yaml and the files that it names.
+
+What belongs here: reading and checking the folder, and serving exactly what the files hold. What does not: a venue's format.
+
+recordings.yaml holds `bars:`, a list of {venue, symbol, timeframe, file, columns}. Files are Parquet, Feather or CSV (also
+.csv.gz); times are UTC; `columns.opened_at` names the column of opening times, and open, high, low, close, volume,
+volume_quote and trade_count may be mapped likewise. The clock of a series stands in the middle of its last bar, so that
+one is the bar still open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.sandbox.bars import COLUMNS, BarColumns, aggregate
+from crypto_assets.universe import Symbol, Timeframe, VenueName, timeframe_ms
+
+FILE = "recordings.yaml"
+# Names under which recordings keep what we call otherwise, tried in this order.
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "volume_base": ("volume_base", "volume"),
+    "volume_quote": ("volume_quote", "quote_volume"),
+    "trade_count": ("trade_count", "trades"),
+}
+
+
+class RecordingError(CryptoAssetsError):
+    """A folder of recordings that cannot be played."""
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    venue: VenueName
+    symbol: Symbol
+    timeframe: Timeframe
+    file: str
+    columns: dict[str, str] = Field(default_factory=dict)
+
+
+class _Listing(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bars: list[_Entry] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class RecordedSeries:
+    """What a recording holds: one market at one length of bar. Times are UTC."""
+
+    venue: str
+    symbol: str
+    timeframe: str
+    first_opened_at: datetime
+    last_opened_at: datetime
+    rows: int
+
+
+class Recordings:
+    """All series of a folder, read on first use.
+
+    Raises:
+        RecordingError: from the constructor's caller on: the folder or a file in it cannot be played.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._entries = {(one.venue, one.symbol, one.timeframe): one for one in _read_listing(folder)}
+        self._read: dict[tuple[str, str, str], BarColumns] = {}
+
+    def series(self) -> list[RecordedSeries]:
+        """What the folder holds, in the order of recordings.yaml."""
+        listed = []
+        for key in self._entries:
+            times = self._columns(key).opened_at_ms
+            first, last = (datetime.fromtimestamp(int(at) / 1000, UTC) for at in (times[0], times[-1]))
+            listed.append(RecordedSeries(*key, first, last, len(times)))
+        return listed
+
+    def symbols(self, venue: str) -> Sequence[str]:
+        """Unified symbols recorded of the venue."""
+        return sorted({symbol for there, symbol, _ in self._entries if there == venue})
+
+    def now_ms(self, venue: str, symbol: str | None) -> int:
+        """The middle of the market's last bar; without a market, the latest of the venue."""
+        moments = [
+            int(self._columns(key).opened_at_ms[-1]) + timeframe_ms(key[2]) // 2
+            for key in self._entries
+            if key[0] == venue and symbol in {None, key[1]}
+        ]
+        return max(moments) if moments else int(datetime.now(UTC).timestamp() * 1000)
+
+    def bars(self, venue: str, symbol: str, length_ms: int, start_ms: int, end_ms: int) -> BarColumns:
+        """The recorded bars that open in [start, end); a coarser length is made from the finest that fits into it."""
+        lengths = sorted((timeframe_ms(key[2]), key) for key in self._entries if key[:2] == (venue, symbol))
+        exact = [key for length, key in lengths if length == length_ms]
+        finer = [key for length, key in lengths if length < length_ms and length_ms % length == 0]
+        if not exact and not finer:
+            return _EMPTY
+        columns = self._columns((exact or finer)[0])
+        first = start_ms if exact else start_ms - start_ms % length_ms
+        last = end_ms if exact else end_ms - end_ms % length_ms + length_ms
+        low, high = np.searchsorted(columns.opened_at_ms, (first, last))
+        found = columns.take(slice(int(low), int(high)))
+        if exact:
+            return found
+        coarse = aggregate(found, length_ms)
+        return coarse.take((coarse.opened_at_ms >= start_ms) & (coarse.opened_at_ms < end_ms))
+
+    def _columns(self, key: tuple[str, str, str]) -> BarColumns:
+        if key not in self._read:
+            self._read[key] = _read_bars(self._folder, self._entries[key])
+        return self._read[key]
+
+
+def list_series(folder: Path) -> list[RecordedSeries]:
+    """What a folder of recordings holds.
+
+    Raises:
+        RecordingError: naming the file and the key that cannot be used.
+    """
+    return Recordings(folder).series()
+
+
+_EMPTY = BarColumns(np.empty(0, dtype=np.int64), {name: np.empty(0) for name in COLUMNS})
+
+
+def _read_listing(folder: Path) -> list[_Entry]:
+    path = folder / FILE
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return _Listing.model_validate(content).bars
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordingError(f"Cannot read {path.name} in {folder.name}: {error}", way_out="Name a folder that holds one.") from None
+    except yaml.YAMLError as error:
+        raise RecordingError(f"{FILE} is no YAML: {' '.join(str(error).split())[:200]}", way_out="Correct it.") from None
+    except ValidationError as error:
+        issue = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in issue["loc"]) or FILE
+        raise RecordingError(f"{FILE}: {key}: {issue['msg']}", way_out="Correct that entry.") from None
+
+
+def _read_bars(folder: Path, entry: _Entry) -> BarColumns:
+    frame = _read_file(folder, entry.file)
+    names = {name: _column_name(frame, name, entry) for name in ("opened_at", *COLUMNS)}
+    missing = [name for name in ("opened_at", *COLUMNS[:5]) if names[name] is None]
+    if missing:
+        raise RecordingError(
+            f"{entry.file} has no column for {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}",
+            way_out=f"Map it in {FILE} under columns.",
+        )
+    times = _milliseconds(frame[names["opened_at"]])
+    if (np.diff(times) <= 0).any():
+        raise RecordingError(f"{entry.file}: opening times do not ascend", way_out="Sort it and remove what stands twice.")
+    values = {
+        name: frame[column].to_numpy(dtype=np.float64) if column is not None else np.zeros(len(frame))
+        for name, column in names.items()
+        if name != "opened_at"
+    }
+    return BarColumns(times, values)
+
+
+def _read_file(folder: Path, name: str) -> pd.DataFrame:
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise RecordingError(f"{name} leads out of the folder", way_out="Name files below the folder.")
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        if path.suffix == ".feather":
+            return pd.read_feather(path)
+        if path.name.endswith((".csv", ".csv.gz")):
+            return pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"Cannot read {name}: {error}", way_out="Replace or remove it.") from None
+    raise RecordingError(f"{name} is neither Parquet, Feather nor CSV", way_out="Convert it.")
+
+
+def _column_name(frame: pd.DataFrame, name: str, entry: _Entry) -> str | None:
+    mapped = entry.columns.get(name) or entry.columns.get(name.removesuffix("_base"))
+    if mapped is not None:
+        if mapped not in frame.columns:
+            raise RecordingError(f"{entry.file} has no column '{mapped}' for {name}", way_out=f"Correct it in {FILE}.")
+        return mapped
+    return next((alias for alias in ALIASES.get(name, (name,)) if alias in frame.columns), None)
+
+
+def _milliseconds(column: pd.Series) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    if pd.api.types.is_numeric_dtype(column):  # epoch seconds or milliseconds
+        numbers = column.to_numpy(dtype=np.int64)
+        return numbers if numbers.max() > 10**11 else numbers * 1000
+    moments = pd.to_datetime(column, utc=True)
+    return moments.dt.as_unit("ms").astype("int64").to_numpy()

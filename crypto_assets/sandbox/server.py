@@ -1,0 +1,198 @@
+"""The sandbox's HTTP server on 127.0.0.1: the upstream host is the first segment of the path.
+
+What belongs here: dispatch, connection faults, the control addresses below /__sandbox__/. What does not: formats (venues/)
+and what faults do to data (faults.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from email.utils import formatdate
+
+from aiohttp import web
+
+from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.sandbox.bars import BarSource
+from crypto_assets.sandbox.config import HOST, SandboxConfig
+from crypto_assets.sandbox.faults import ON_ROWS, Fault, FaultError, FaultPlan, parse_faults, spoil_rows
+from crypto_assets.sandbox.venues import FORMATS, VenueFormat
+from crypto_assets.sandbox.venues.exchange import Asked, Reply
+
+HTML = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Checking your browser</body></html>"
+STATUSES = {"throttled": 429, "banned": 418, "unavailable": 503}
+
+
+class SandboxPortInUse(CryptoAssetsError):
+    """Another program listens on the port asked for."""
+
+
+@dataclass
+class Counts:
+    """What has been asked: requests by venue and path, and the most that were in flight at once."""
+
+    requests: Counter[str] = field(default_factory=Counter)
+    in_flight: int = 0
+    most_in_flight: int = 0
+
+
+class SandboxApp:
+    """The request handlers over one source of bars; constructing it serves nothing."""
+
+    def __init__(self, source: BarSource, plan: FaultPlan) -> None:
+        self._source = source
+        self._plan = plan
+        self._counts = Counts()
+        self._formats: dict[str, VenueFormat] = {host: one for one in FORMATS for host in one.hosts}
+
+    def application(self) -> web.Application:
+        """The aiohttp application."""
+        app = web.Application()
+        app.router.add_get("/__sandbox__/health", self._health)
+        app.router.add_get("/__sandbox__/requests", self._requests)
+        app.router.add_post("/__sandbox__/faults", self._set_faults)
+        app.router.add_delete("/__sandbox__/faults", self._clear_faults)
+        app.router.add_get("/{host}/{path:.*}", self._venue)
+        return app
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok", "venues": sorted(one.venue for one in FORMATS)})
+
+    async def _requests(self, _request: web.Request) -> web.Response:
+        counts = self._counts
+        return web.json_response({"requests": dict(counts.requests), "most_in_flight": counts.most_in_flight})
+
+    async def _set_faults(self, request: web.Request) -> web.Response:
+        try:
+            faults = parse_faults(await request.json())
+        except (FaultError, json.JSONDecodeError) as error:
+            return web.json_response({"error": str(error)}, status=400)
+        self._plan.replace(faults)
+        return web.json_response({"faults": len(faults)})
+
+    async def _clear_faults(self, _request: web.Request) -> web.Response:
+        self._plan.replace(())
+        return web.json_response({"faults": 0})
+
+    async def _venue(self, request: web.Request) -> web.StreamResponse:
+        form = self._formats.get(request.match_info["host"])
+        if form is None:
+            return web.json_response({"error": f"the sandbox does not speak for {request.match_info['host']}"}, status=404)
+        counts = self._counts
+        path = "/" + request.match_info["path"]
+        counts.requests[f"{form.venue} {path}"] += 1
+        counts.in_flight += 1
+        counts.most_in_flight = max(counts.most_in_flight, counts.in_flight)
+        try:
+            return await self._answer(request, form, path, self._plan.striking(form.venue, path))
+        finally:
+            counts.in_flight -= 1
+
+    async def _answer(
+        self, request: web.Request, form: VenueFormat, path: str, faults: Sequence[Fault]
+    ) -> web.StreamResponse:
+        asked = Asked(form.venue, path, dict(request.query), self._source, faults)
+        for fault in faults:
+            broken = await _break_connection(request, fault) or _error_instead(form, asked, fault)
+            if broken is not None:
+                return broken
+        reply = form.answer(asked)
+        if reply is None:
+            return web.json_response(form.error(404), status=404)
+        return _written(reply, faults)
+
+
+async def _break_connection(request: web.Request, fault: Fault) -> web.StreamResponse | None:
+    if fault.kind == "latency":
+        await asyncio.sleep(max(0.0, fault.seconds))
+    elif fault.kind == "dropped":
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response()
+    elif fault.kind == "half_open":  # headers and a beginning, then nothing
+        response = web.StreamResponse(headers={"Content-Length": "1000000", "Content-Type": "application/json"})
+        await response.prepare(request)
+        await response.write(b"[")
+        await asyncio.sleep(max(0.0, fault.seconds))
+        if request.transport is not None:
+            request.transport.abort()
+        return response
+    return None
+
+
+def _error_instead(form: VenueFormat, asked: Asked, fault: Fault) -> web.Response | None:
+    status = STATUSES.get(fault.kind)
+    headers = {"Date": _http_date(asked.now())}
+    if status is not None:
+        if fault.retry_after is not None:
+            headers["Retry-After"] = fault.retry_after
+        if fault.as_json:
+            return web.json_response(form.error(status), status=status, headers=headers)
+        return web.Response(text="error", status=status, headers=headers)
+    if fault.kind == "html_200":
+        return web.Response(text=HTML, content_type="text/html", headers=headers)
+    return None
+
+
+def _written(reply: Reply, faults: Sequence[Fault]) -> web.Response:
+    on_rows = [fault for fault in faults if fault.kind in ON_ROWS]
+    if reply.rows is not None and on_rows:
+        reply.rows[:] = spoil_rows(reply.rows, on_rows)
+    body = json.dumps(reply.payload, separators=(",", ":"))
+    if any(fault.kind == "truncated_json" for fault in faults):
+        body = body[: len(body) * 2 // 3]
+    skew = sum(fault.seconds for fault in faults if fault.kind == "clock_skew")
+    headers = {"Date": _http_date(reply.now_ms + int(skew * 1000))}
+    return web.Response(text=body, status=reply.status, content_type="application/json", headers=headers)
+
+
+def _http_date(milliseconds: int) -> str:
+    return formatdate(milliseconds // 1000, usegmt=True)
+
+
+def serve(config: SandboxConfig, *, ready: Callable[[str], None] | None = None, until: Callable[[], Awaitable[None]] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM, or until what `until` gives is done.
+
+    Args:
+        ready: Told the address once it answers.
+
+    Raises:
+        SandboxPortInUse: the port asked for is taken.
+        RecordingError: the recordings cannot be played.
+    """
+    asyncio.run(_serve(config, ready, until))
+
+
+async def _serve(config: SandboxConfig, ready: Callable[[str], None] | None, until: Callable[[], Awaitable[None]] | None) -> None:
+    app = SandboxApp(config.source(), FaultPlan(config.seed, config.faults)).application()
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, HOST, config.port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise SandboxPortInUse(f"Port {config.port} on {HOST} cannot be used: {error.strerror}", way_out="Choose another --port.") from None
+        port = runner.addresses[0][1]
+        if ready is not None:
+            ready(f"http://{HOST}:{port}")
+        await _wait(until)
+    finally:
+        await runner.cleanup()
+
+
+async def _wait(until: Callable[[], Awaitable[None]] | None) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    ends = [asyncio.ensure_future(stopped.wait())]
+    if until is not None:
+        ends.append(asyncio.ensure_future(until()))
+    _, pending = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    for one in pending:
+        one.cancel()

@@ -1,0 +1,64 @@
+"""MEXC spot: GET /api/v3/klines and /api/v3/exchangeInfo.
+
+Format: MEXC's spot v3 documents. Rows of eight: [open ms, open, high, low, close, volume, close ms, quote volume]; one hour
+is "60m"; at most 500 bars; endTime is exclusive.
+"""
+
+from __future__ import annotations
+
+from crypto_assets.sandbox.venues.binance import market_id, rows_of
+from crypto_assets.sandbox.venues.exchange import Asked, Reply, split
+
+LENGTHS = {"1m": 60_000, "5m": 300_000, "15m": 900_000, "30m": 1_800_000, "60m": 3_600_000, "4h": 14_400_000, "1d": 86_400_000}
+LIMIT = 500
+
+
+class Mexc:
+    """The venue."""
+
+    venue = "mexc"
+    hosts = ("api.mexc.com", "contract.mexc.com")
+
+    def answer(self, asked: Asked) -> Reply | None:
+        """klines, exchangeInfo, time, and the contract list that ccxt always asks for."""
+        if asked.path == "/api/v3/klines":
+            return self._klines(asked)
+        if asked.path == "/api/v3/exchangeInfo":
+            return Reply({"timezone": "CST", "serverTime": asked.now(), "rateLimits": [], "exchangeFilters": [],
+                          "symbols": [_market(symbol) for symbol in asked.source.symbols("mexc")]}, asked.now())
+        if asked.path == "/api/v3/time":
+            return Reply({"serverTime": asked.now()}, asked.now())
+        if asked.path.startswith("/api/v1/contract/detail"):
+            return Reply({"success": True, "code": 0, "data": []}, asked.now())
+        return None
+
+    def error(self, status: int) -> object:
+        """{"code", "msg"}."""
+        return {"code": status, "msg": "Too Many Requests" if status in {418, 429} else "Service unavailable"}
+
+    def _klines(self, asked: Asked) -> Reply:
+        symbol = asked.find_symbol(asked.query.get("symbol", ""), market_id)
+        if symbol is None:
+            return Reply({"code": -1121, "msg": "Invalid symbol."}, asked.now(), 400)
+        length = LENGTHS.get(asked.query.get("interval", ""))
+        if length is None:
+            return Reply({"code": -1121, "msg": "Invalid interval."}, asked.now(symbol), 400)
+        now = asked.now(symbol)
+        limit = max(1, min(LIMIT, asked.number("limit", LIMIT)))
+        end = min(asked.number("endTime", now + 1), now + 1)
+        start = asked.number("startTime", end - limit * length)
+        bars = asked.bars(symbol, length, start, min(end, start + LIMIT * length))
+        rows = [row[:8] for row in rows_of(bars, length)][:limit]  # type: ignore[index]
+        return Reply(rows, now, rows=rows)
+
+
+def _market(symbol: str) -> dict[str, object]:
+    base, quote = split(symbol)
+    return {"symbol": market_id(symbol), "status": "1", "baseAsset": base, "quoteAsset": quote, "baseAssetPrecision": 8,
+            "quotePrecision": 8, "quoteAssetPrecision": 8, "baseCommissionPrecision": 8, "quoteCommissionPrecision": 8,
+            "orderTypes": ["LIMIT", "MARKET"], "isSpotTradingAllowed": True, "isMarginTradingAllowed": False,
+            "permissions": ["SPOT"], "filters": [], "maxQuoteAmount": "2000000", "makerCommission": "0",
+            "takerCommission": "0.0005", "baseSizePrecision": "0.000001", "quoteAmountPrecision": "1", "fullName": base}
+
+
+FORMAT = Mexc()

@@ -1,0 +1,72 @@
+"""OKX spot: GET /api/v5/market/candles, …/history-candles and /public/instruments.
+
+Format: OKX's v5 documents. {"code": "0", "msg": "", "data": rows}, newest first; rows of nine texts: [ms, open, high, low,
+close, volume, volume in base, volume in quote, confirm]. `before` and `after` are exclusive bounds below and above; recent
+candles reach 1,440 bars back and come 300 a page, history 100.
+"""
+
+from __future__ import annotations
+
+from crypto_assets.sandbox.venues.exchange import Asked, Reply, split, texts
+
+LENGTHS = {"1m": 60_000, "3m": 180_000, "5m": 300_000, "15m": 900_000, "30m": 1_800_000, "1H": 3_600_000, "2H": 7_200_000,
+           "4H": 14_400_000, "6Hutc": 21_600_000, "12Hutc": 43_200_000, "1Dutc": 86_400_000}
+_FAR = 4_102_444_800_000
+
+
+class Okx:
+    """The venue."""
+
+    venue = "okx"
+    hosts = ("www.okx.com", "us.okx.com", "eea.okx.com")
+
+    def answer(self, asked: Asked) -> Reply | None:
+        """Candles, instruments, time."""
+        name = asked.path.removeprefix("/api/v5")
+        if name in {"/market/candles", "/market/history-candles"}:
+            return self._candles(asked, is_history="history" in name)
+        if name == "/public/instruments":
+            is_spot = asked.query.get("instType") == "SPOT"
+            data = [_instrument(symbol) for symbol in asked.source.symbols("okx")] if is_spot else []
+            return Reply({"code": "0", "msg": "", "data": data}, asked.now())
+        if name == "/public/time":
+            return Reply({"code": "0", "msg": "", "data": [{"ts": str(asked.now())}]}, asked.now())
+        return None
+
+    def error(self, status: int) -> object:
+        """{"code", "msg", "data"}."""
+        code, message = ("50011", "Too Many Requests") if status in {418, 429} else ("50001", "Service temporarily unavailable")
+        return {"code": code, "msg": message, "data": []}
+
+    def _candles(self, asked: Asked, *, is_history: bool) -> Reply:
+        symbol = asked.find_symbol(asked.query.get("instId", ""), lambda one: "-".join(split(one)))
+        if symbol is None:
+            return Reply({"code": "51001", "msg": "Instrument ID doesn't exist.", "data": []}, asked.now())
+        length, now = LENGTHS.get(asked.query.get("bar", "1m")), asked.now(symbol)
+        if length is None:
+            return Reply({"code": "51000", "msg": "Parameter bar error", "data": []}, now)
+        limit = max(1, min(100 if is_history else 300, asked.number("limit", 100)))
+        above = min(asked.number("after", _FAR), now + 1)
+        oldest = 0 if is_history else now - 1440 * length
+        below = max(asked.number("before", above - limit * length - 1), oldest, above - 5000 * length)
+        bars = asked.bars(symbol, length, below + 1, above)
+        text = texts(bars)
+        rows: list[object] = [
+            [str(at), o, h, low, c, v, v, q, "1" if at + length <= now else "0"]
+            for at, o, h, low, c, v, q in zip(
+                bars.opened_at_ms.tolist(), text["open"], text["high"], text["low"], text["close"], text["volume_base"],
+                text["volume_quote"], strict=True,
+            )
+        ][::-1][:limit]
+        return Reply({"code": "0", "msg": "", "data": rows}, now, rows=rows)
+
+
+def _instrument(symbol: str) -> dict[str, object]:
+    base, quote = split(symbol)
+    return {"instType": "SPOT", "instId": f"{base}-{quote}", "uly": "", "instFamily": "", "category": "1", "baseCcy": base,
+            "quoteCcy": quote, "settleCcy": "", "ctVal": "", "ctMult": "", "ctValCcy": "", "optType": "", "stk": "",
+            "listTime": "1548133413000", "expTime": "", "lever": "10", "tickSz": "0.00001", "lotSz": "0.00000001",
+            "minSz": "0.00001", "ctType": "", "alias": "", "state": "live"}
+
+
+FORMAT = Okx()

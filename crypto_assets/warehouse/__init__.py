@@ -1,0 +1,1 @@
+"""PostgreSQL: the embedded server, migrations, the two ways of writing, fast reads, revisions."""
