@@ -16,7 +16,7 @@ from typing import Protocol, cast
 
 import ccxt
 
-from crypto_assets.clients.exchange_bars import CCXT_LAYOUT, LAYOUTS, Bars, RefusedRow, parse_bars
+from crypto_assets.clients.exchange_bars import CCXT_LAYOUT, LAYOUTS, Bars, RefusedRow, parse_bars, says_no_bars
 from crypto_assets.clients.redirect import redirect_urls
 from crypto_assets.clients.transport import (
     Malformed,
@@ -143,7 +143,7 @@ class Exchange:
             covered = self._covered(symbol, bars, cursor, reach, now, length)
             page = _within(bars, cursor, reach, now, length)
             yield BarPage(page, cursor, max(min(covered, reach), cursor), now)
-            if covered <= cursor:
+            if covered <= cursor or covered >= reach:
                 return
             cursor = covered
 
@@ -185,6 +185,8 @@ class Exchange:
         rows = self._ask(lambda: client.fetch_ohlcv(symbol, timeframe, since, self.venue.page_bars))
         if not isinstance(rows, list):
             raise self._malformed("a list of bars", rows)
+        if not rows and self._layout is not CCXT_LAYOUT and not says_no_bars(self._answer.body, self._layout):
+            raise self._malformed("bars or none", self._answer.body)
         bars = parse_bars(rows, self._layout, timeframe_ms(timeframe))
         if rows and not len(bars) and all(refused.reason.startswith("unreadable") for refused in bars.refused):
             raise self._malformed("bars", self._answer.body)

@@ -10,6 +10,7 @@ documents; a test holds them equal to ccxt's parser for the fields that it has.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -33,6 +34,7 @@ class Layout:
     Args:
         time: Opening time, in units of `time_unit_ms` milliseconds.
         closed: The venue's own mark for a finished bar, and the text that means finished.
+        envelope: The key under which an answer carries its rows; None where the answer is the list itself.
     """
 
     time: Key
@@ -46,6 +48,7 @@ class Layout:
     time_unit_ms: int = 1
     closed: tuple[Key, str] | None = None
     newest_first: bool = False
+    envelope: str | None = None
 
 
 _BINANCE = Layout(0, 1, 2, 3, 4, 5, volume_quote=7, trade_count=8)
@@ -56,11 +59,11 @@ LAYOUTS: Mapping[str, Layout] = {
     "binanceusdm": _BINANCE,
     "mexc": Layout(0, 1, 2, 3, 4, 5, volume_quote=7),
     "gate": Layout(0, 5, 3, 4, 2, 6, volume_quote=1, time_unit_ms=1000, closed=(7, "true")),
-    "kraken": Layout(0, 1, 2, 3, 4, 6, trade_count=7, time_unit_ms=1000),
+    "kraken": Layout(0, 1, 2, 3, 4, 6, trade_count=7, time_unit_ms=1000, envelope="result"),
     "coinbase": Layout(
-        "start", "open", "high", "low", "close", "volume", time_unit_ms=1000, newest_first=True
+        "start", "open", "high", "low", "close", "volume", time_unit_ms=1000, newest_first=True, envelope="candles"
     ),
-    "okx": Layout(0, 1, 2, 3, 4, 5, volume_quote=7, closed=(8, "1"), newest_first=True),
+    "okx": Layout(0, 1, 2, 3, 4, 5, volume_quote=7, closed=(8, "1"), newest_first=True, envelope="data"),
 }
 
 
@@ -114,6 +117,18 @@ def parse_bars(rows: Sequence[object], layout: Layout, length_ms: int) -> Bars:
     refused += [RefusedRow(reason, kept[i]) for i, reason in enumerate(reasons) if reason]
     columns = {name: numbers[i] for i, name in enumerate(NUMBERS)}
     return Bars(times, columns, finished, tuple(refused)).take(sound)
+
+
+def says_no_bars(body: str, layout: Layout) -> bool:
+    """Whether the body of an answer really says that there are no bars. Pure.
+
+    ccxt turns an HTML page or a half answer into an empty list for venues that wrap their rows.
+    """
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(content, list) if layout.envelope is None else isinstance(content, dict) and layout.envelope in content
 
 
 def _read(
