@@ -7,8 +7,6 @@ The open month is collected every half hour by a schedule; months without any da
 automatic_history_days, by an automation condition; everything else by a backfill. All of them run the same asset.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 

@@ -7,8 +7,6 @@ Checks are unpartitioned and read the run's keys: partitioned checks do not comb
 is stored in quality.scores too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -4,8 +4,6 @@ What belongs here: that one check. What does not: the shape of the file (univers
 (warehouse/universe_versions.py).
 """
 
-from __future__ import annotations
-
 import dagster as dg
 
 from crypto_assets.resources import UniverseFile

@@ -138,7 +138,9 @@ def spoil_rows(rows: list[object], faults: Sequence[Fault]) -> list[object]:
     for fault in faults:
         middle = len(rows) // 2
         if fault.kind == "null_rows" and rows:
-            rows[middle : middle + fault.bars] = [None] * min(fault.bars, len(rows) - middle)
+            first = max(0, middle - fault.bars // 2)
+            last = min(len(rows), first + fault.bars)
+            rows[first:last] = [None] * (last - first)
         elif fault.kind == "duplicate_bars" and rows:
             rows.insert(middle, rows[middle])
         elif fault.kind == "disordered_bars" and len(rows) > 2:

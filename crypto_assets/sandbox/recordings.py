@@ -138,7 +138,7 @@ def _read_listing(folder: Path) -> list[_Entry]:
     path = folder / FILE
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return _Listing.model_validate(content).bars
+        return _Listing.model_validate(content if isinstance(content, dict) else {}).bars
     except (OSError, UnicodeDecodeError) as error:
         raise RecordingError(f"Cannot read {path.name} in {folder.name}: {error}", way_out="Name a folder that holds one.") from None
     except yaml.YAMLError as error:

@@ -177,19 +177,23 @@ async def _serve(config: SandboxConfig, ready: Callable[[str], None] | None, unt
             await site.start()
         except OSError as error:
             raise SandboxPortInUse(f"Port {config.port} on {HOST} cannot be used: {error.strerror}", way_out="Choose another --port.") from None
-        port = runner.addresses[0][1]
+        stopped = _stopped_by_signal()  # before anybody is told that it is ready, and may end it
         if ready is not None:
-            ready(f"http://{HOST}:{port}")
-        await _wait(until)
+            ready(f"http://{HOST}:{runner.addresses[0][1]}")
+        await _wait(stopped, until)
     finally:
         await runner.cleanup()
 
 
-async def _wait(until: Callable[[], Awaitable[None]] | None) -> None:
+def _stopped_by_signal() -> asyncio.Event:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
+    return stopped
+
+
+async def _wait(stopped: asyncio.Event, until: Callable[[], Awaitable[None]] | None) -> None:
     ends = [asyncio.ensure_future(stopped.wait())]
     if until is not None:
         ends.append(asyncio.ensure_future(until()))

@@ -4,8 +4,6 @@ What belongs here: run config, the choice of series, metadata, the asset itself.
 (collect.py), the rules that judge (checks.py), when it runs (automation.py).
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
