@@ -9,7 +9,9 @@ from bench import collect, crash, warehouse
 
 def main() -> int:
     """Run all benches and return the exit code."""
-    missed = [name for name, bench in (("warehouse", warehouse), ("collect", collect), ("crash", crash)) if bench.main()]
+    missed = [
+        name for name, bench in (("warehouse", warehouse), ("collect", collect), ("crash", crash)) if bench.main()
+    ]
     sys.stdout.write(f"\nmissed: {', '.join(missed)}\n" if missed else "\nevery bound held\n")
     return 1 if missed else 0
 

@@ -44,7 +44,8 @@ def main() -> int:
     sys.stdout.write(
         f"collect {BARS:,} bars: {ratio:.2f}x a bare ccxt loop (median of {ROUNDS} pairs, {min(ratios):.2f} to"
         f" {max(ratios):.2f}; bare {statistics.median(bares):.2f} s; bound {RATIO_BOUND})\n"
-        f"peak memory over a tenfold range: {growth:.2f}x ({small / 1024:.0f} to {large / 1024:.0f} MiB; bound {MEMORY_BOUND})\n"
+        f"peak memory over a tenfold range: {growth:.2f}x ({small / 1024:.0f} to {large / 1024:.0f} MiB;"
+        f" bound {MEMORY_BOUND})\n"
     )
     return int(ratio > RATIO_BOUND) + int(growth > MEMORY_BOUND)
 

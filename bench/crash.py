@@ -36,7 +36,11 @@ KILLS = 50
 CONTROL_KILLS = 12
 SEED = 20261101
 PLAN = Plan(
-    "binance", datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC), ("BTC/USDT", "ETH/USDT"), ("5m", "15m", "1h")
+    "binance",
+    datetime(2026, 9, 1, tzinfo=UTC),
+    datetime(2026, 10, 1, tzinfo=UTC),
+    ("BTC/USDT", "ETH/USDT"),
+    ("5m", "15m", "1h"),
 )
 EXPECTED = 2 * 30 * (288 + 96 + 24)
 _LOST = """
@@ -85,7 +89,9 @@ def main(kills: int = KILLS, control_kills: int = CONTROL_KILLS) -> int:
             )
             sys.stdout.flush()
     ours, progress_first, no_key = tallies
-    return int(ours.lost + ours.doubled + ours.incomplete > 0) + int(progress_first.lost == 0) + int(no_key.doubled == 0)
+    return (
+        int(ours.lost + ours.doubled + ours.incomplete > 0) + int(progress_first.lost == 0) + int(no_key.doubled == 0)
+    )
 
 
 def trial(warehouse: Warehouse, settings: Settings, kills: int, store: Store | None) -> Tally:
@@ -151,7 +157,8 @@ def _append(warehouse: Warehouse, pages: Sequence[BarPage], outcome: collect.Out
     with warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT ops.ensure_year_partition('market.ohlcv', %s)", (series.start,))
         cursor.executemany(
-            "INSERT INTO market.ohlcv (venue, symbol, timeframe, opened_at, open, high, low, close, volume_base, source, known_at)"
+            "INSERT INTO market.ohlcv"
+            " (venue, symbol, timeframe, opened_at, open, high, low, close, volume_base, source, known_at)"
             " VALUES (%s, %s, %s, %s, 1, 1, 1, 1, 1, 'control', %s)",
             [(series.venue, series.symbol, series.timeframe, at, at) for at in _times(rows["opened_at"])],
         )

@@ -16,6 +16,8 @@ from crypto_assets.partitions import VENUE, join_key, month_key
 from crypto_assets.resources import UniverseFile
 from crypto_assets.universe import Universe, UniverseError
 
+type Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
+
 OHLCV = dg.AssetKey(["market", "ohlcv"])
 VENUE_TAG = f"dagster/partition/{VENUE}"  # Dagster sets it on a run of one partition; dagster.yaml limits by it
 # Bars of a month's last half hour are collected after it has ended: the day after, the month before is visited too.
@@ -39,7 +41,7 @@ def open_months(now: datetime) -> list[str]:
     return sorted({month_key(now - ROLLOVER), month_key(now)})
 
 
-def missing_history(universe: Universe) -> dg.AutomationCondition[dg.AssetKey]:
+def missing_history(universe: Universe) -> Condition:
     """Requests each month of the universe's automatic history that holds nothing, once."""
     condition = dg.AutomationCondition
     recent = condition.in_latest_time_window(timedelta(days=max(1, universe.automatic_history_days)))
@@ -131,5 +133,3 @@ def _listed(word: str, names: Sequence[str]) -> str:
 def _is_busy(instance: dg.DagsterInstance, venue: str) -> bool:
     busy = dg.RunsFilter(job_name=collect_ohlcv.name, statuses=_ACTIVE, tags={VENUE_TAG: venue})
     return bool(instance.get_run_records(busy, limit=1))
-
-

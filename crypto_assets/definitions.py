@@ -43,7 +43,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     venues = sorted(universe.venues)
     return dg.Definitions(
         assets=with_automation(build_assets(grids_of(universe.history_from, venues)), universe),
-        asset_checks=[check for module in dataset_modules("checks") for check in module.CHECKS] + [universe_file_is_valid],
+        asset_checks=[check for module in dataset_modules("checks") for check in module.CHECKS]
+        + [universe_file_is_valid],
         jobs=[collect_ohlcv],
         schedules=schedules_of(universe),
         sensors=sensors_of(venues),

@@ -18,7 +18,6 @@ from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.universe_versions import UniverseInForce, universe_in_force
 
-
 SANDBOX_REQUESTS_PER_SECOND = 1000.0
 
 
@@ -43,7 +42,7 @@ class Exchanges:
     """Makes a client a venue; a client lives as long as the run that asked for it."""
 
     sandbox_url: str | None = None
-    policy: RetryPolicy = RetryPolicy()
+    policy: RetryPolicy | None = None
 
     def client(self, venue: str, universe: Universe) -> Exchange:
         """The client of a venue.

@@ -41,16 +41,24 @@ class Settings(BaseSettings):
 
     home: Path = Field(default=Path(".crypto_assets"), description="Everything written outside the database.")
     profile: str = Field(default="live", pattern=r"^[a-z][a-z0-9_]{0,40}$", description="Which set of databases.")
-    database_url: SecretStr | None = Field(default=None, description="A PostgreSQL of yours instead of the embedded one.")
-    warehouse_url: SecretStr | None = Field(default=None, description="Set by `crypto-assets env`: this profile's data.")
+    database_url: SecretStr | None = Field(
+        default=None, description="A PostgreSQL of yours instead of the embedded one."
+    )
+    warehouse_url: SecretStr | None = Field(
+        default=None, description="Set by `crypto-assets env`: this profile's data."
+    )
     dagster_url: SecretStr | None = Field(default=None, description="Set by `crypto-assets env`: Dagster's storage.")
     postgres_bin: Path | None = Field(default=None, description="Folder with initdb and postgres.")
-    postgres_port: int = Field(default=0, ge=0, le=65535, description="Port of the embedded server; 0 picks a free one.")
+    postgres_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of the embedded server; 0 picks a free one."
+    )
     postgres_start_timeout_seconds: float = Field(default=180, ge=1, description="Crash recovery can take long.")
     universe: Path = Field(default=Path("config/universe.yaml"), description="What to collect.")
     sandbox_url: str | None = Field(default=None, description="Ask this loopback server instead of the providers.")
     webserver_port: int = Field(default=3000, ge=1, le=65535, description="Port of the web UI on 127.0.0.1.")
-    log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe line shown.")
+    log_level: str = Field(
+        default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe line shown."
+    )
 
     @field_validator("database_url", "warehouse_url", "dagster_url")
     @classmethod
@@ -123,7 +131,9 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        raise SettingsError(_explain(error), way_out="Correct the environment or .env; .env.example explains each.") from None
+        raise SettingsError(
+            _explain(error), way_out="Correct the environment or .env; .env.example explains each."
+        ) from None
 
 
 def inherited_environment() -> dict[str, str]:

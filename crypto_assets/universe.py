@@ -20,7 +20,16 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from crypto_assets.errors import CryptoAssetsError
 
@@ -118,7 +127,7 @@ class Universe(_Strict):
 
     history_from: date = Field(description="First UTC day of the partition grid.")
     automatic_history_days: int = Field(default=62, ge=0, description="History collected without being asked for.")
-    timeframes: tuple[Timeframe, ...] = Field(default=tuple(TIMEFRAME_LENGTH), min_length=1)
+    timeframes: tuple[Timeframe, ...] = Field(default=("1m", "5m", "15m", "30m", "1h", "4h", "1d"), min_length=1)
     venues: dict[VenueName, Venue] = Field(min_length=1)
     bounds: Bounds = Bounds()
 
@@ -147,7 +156,8 @@ class Universe(_Strict):
         """
         if name not in self.venues:
             raise UniverseError(
-                f"Unknown venue '{name}'", way_out=f"The universe has {', '.join(sorted(self.venues))}; add it there first."
+                f"Unknown venue '{name}'",
+                way_out=f"The universe has {', '.join(sorted(self.venues))}; add it there first.",
             )
         return self.venues[name]
 
@@ -209,7 +219,9 @@ def read_universe(path: Path) -> tuple[Universe, str]:
             raise UniverseError(f"{path.name} is larger than {MAX_FILE_BYTES} bytes", way_out="Name a universe file.")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UniverseError(f"Cannot read the universe {path.name}: {error}", way_out="Set CRYPTO_ASSETS_UNIVERSE.") from None
+        raise UniverseError(
+            f"Cannot read the universe {path.name}: {error}", way_out="Set CRYPTO_ASSETS_UNIVERSE."
+        ) from None
     return parse_universe(text, path.name), text
 
 

@@ -93,9 +93,7 @@ def test_a_markets_dates_cut_the_window() -> None:
     assert later[0] == later[1]
 
 
-@given(st.text(max_size=200))
-def test_any_text_is_either_a_universe_or_a_clear_error(text: str) -> None:
-    try:
+@given(st.text(max_size=40))
+def test_any_text_that_is_no_universe_is_a_clear_error(text: str) -> None:
+    with pytest.raises(UniverseError, match=r"u\.yaml"):  # no text this short names a venue and a market
         parse_universe(text, "u.yaml")
-    except UniverseError as error:
-        assert "u.yaml" in str(error)

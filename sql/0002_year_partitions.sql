@@ -13,7 +13,7 @@ declare
     place name;
     part name;
 begin
-    select n.nspname, left(c.relname, 57) || '_y' || to_char(year_start, 'FMYYYY')
+    select n.nspname, left(c.relname, 57) || '_' || to_char(year_start, 'FMYYYY')
       into place, part
       from pg_class c
       join pg_namespace n on n.oid = c.relnamespace
@@ -33,7 +33,8 @@ begin
     end if;
     -- Two writers may come with the first row of the same year; the second waits here and then finds the table.
     perform pg_advisory_xact_lock(hashtextextended(format('%I.%I', place, part), 0));
-    if to_regclass(format('%I.%I', place, part)) is not null then
+    -- Asked of the catalog itself: what this session remembers of names may date from before the wait.
+    if exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = place and c.relname = part) then
         return;
     end if;
     -- Attaching locks the parent against schema changes only; PARTITION OF would wait for every reader and writer.

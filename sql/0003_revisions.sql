@@ -24,6 +24,9 @@ create function audit.keep_revision() returns trigger
     -- Writers may not touch audit themselves; the trigger writes there for them.
     security definer
     set search_path = pg_catalog, pg_temp
+    -- Times and numbers are kept as text in jsonb: the same text whatever the writer's session says.
+    set timezone = 'UTC'
+    set extra_float_digits = 1
 as $$
 declare
     moment constant timestamptz := clock_timestamp();

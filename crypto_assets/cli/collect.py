@@ -48,4 +48,6 @@ def print_reports(reports: Sequence[RunReport]) -> None:
     OUT.print(shown)
     for one in reports:
         if not one.success:
-            complain(f"{one.venue}: {one.message}", "Run the same command again: what is stored is not asked for twice.")
+            complain(
+                f"{one.venue}: {one.message}", "Run the same command again: what is stored is not asked for twice."
+            )

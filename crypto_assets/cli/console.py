@@ -43,7 +43,10 @@ def clear_errors(*, debug: bool) -> Iterator[None]:
     except Exception as error:
         if debug:
             raise
-        complain(f"Unexpected {type(error).__name__}: {_first_line(error)}", "Run it again with --debug and report what it shows.")
+        complain(
+            f"Unexpected {type(error).__name__}: {_first_line(error)}",
+            "Run it again with --debug and report what it shows.",
+        )
         sys.exit(2)
 
 

@@ -73,7 +73,7 @@ def stored_bars(warehouse: Warehouse) -> list[Stored]:
     """How many bars each series has."""
     key = (ohlcv.c.venue, ohlcv.c.symbol, ohlcv.c.timeframe)
     frame = read_frame(warehouse, select(*key, func.count().label("bars")).group_by(*key).order_by(*key))
-    return [Stored(row.venue, row.symbol, row.timeframe, int(row.bars)) for row in frame.itertuples()]
+    return [Stored(row["venue"], row["symbol"], row["timeframe"], int(row["bars"])) for row in frame.to_dict("records")]
 
 
 def _print_summary(reports: Sequence[RunReport], stored: Sequence[Stored], seconds: float) -> None:

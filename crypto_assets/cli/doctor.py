@@ -64,7 +64,9 @@ def examine(settings: Settings) -> Iterator[Verdict]:
     yield from _database(settings)
     served = [process.name for process in running_processes(settings)]
     is_up = "daemon" in served
-    yield Verdict("daemon", is_up, "runs" if is_up else "does not run", "" if is_up else "`make up` starts it.", is_fatal=False)
+    yield Verdict(
+        "daemon", is_up, "runs" if is_up else "does not run", "" if is_up else "`make up` starts it.", is_fatal=False
+    )
     if universe:
         yield from _provider_examinations(settings, universe)
 

@@ -52,7 +52,9 @@ def _settings(context: typer.Context) -> Settings:
 @app.command()
 def up(
     context: typer.Context,
-    sandbox: Annotated[bool, typer.Option("--sandbox", help="Against a seeded sandbox, in a profile of its own.")] = False,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Against a seeded sandbox, in a profile of its own.")
+    ] = False,
     recordings: Annotated[Path | None, typer.Option(help="Against the recorded bars of a folder.")] = None,
 ) -> None:
     """Run web UI, schedules and database in the foreground.
@@ -81,7 +83,9 @@ def down(context: typer.Context) -> None:
     settings = _settings(context)
     ended = []
     for state in sorted(settings.home.absolute().glob("*/up.json")):
-        ended += [f"{name} ({state.parent.name})" for name in stop(settings.model_copy(update={"profile": state.parent.name}))]
+        ended += [
+            f"{name} ({state.parent.name})" for name in stop(settings.model_copy(update={"profile": state.parent.name}))
+        ]
     if settings.database_url is None and embedded_server(settings).stop():
         ended.append("embedded PostgreSQL")
     OUT.print(f"Ended: {', '.join(ended)}." if ended else "Nothing was running.")
@@ -102,7 +106,7 @@ def demo(
 
 
 @app.command()
-def backfill(  # noqa: PLR0913 - one option an argument
+def backfill(
     context: typer.Context,
     from_: Annotated[str, typer.Option("--from", help="First UTC day, as 2024-01-01.")],
     to: Annotated[str, typer.Option("--to", help="UTC day behind the last; default: now.")] = "",
@@ -239,7 +243,9 @@ def universe_show(context: typer.Context) -> None:
     for name, venue in sorted(universe.venues.items()):
         reach = f"{venue.history_bars:,}" if venue.history_bars else "all"
         frames = " ".join(venue.timeframes or universe.timeframes)
-        shown.add_row(name, " ".join(one.symbol for one in venue.markets), frames, f"{venue.requests_per_second:g}", reach)
+        shown.add_row(
+            name, " ".join(one.symbol for one in venue.markets), frames, f"{venue.requests_per_second:g}", reach
+        )
     OUT.print(shown)
 
 

@@ -29,7 +29,9 @@ def run_quality(settings: Settings, *, html: Path | None, as_json: bool) -> int:
     with Environment(settings) as environment:
         variables = environment.variables()
         os.environ.update(variables)  # DagsterInstance.get() reads DAGSTER_HOME and what dagster.yaml names
-        resolved = settings.model_copy(update={"warehouse_url": environment.databases and environment.databases.warehouse})
+        resolved = settings.model_copy(
+            update={"warehouse_url": environment.databases and environment.databases.warehouse}
+        )
         with dg.DagsterInstance.get() as instance:
             report = gather(build_definitions(resolved), instance, environment.warehouse)
     if html is not None:
@@ -56,9 +58,9 @@ def _print(report: QualityReport) -> None:
         checks.add_row(check.dataset, check.check, _verdict(check), escape(check.told), when)
     OUT.print(checks)
     scores = table("Scores (0..1)", "series", ">overall", ">accuracy", ">completeness", ">timeliness")
-    for row in report.scores.itertuples():
-        four = (score_text(value) for value in (row.overall, row.accuracy, row.completeness, row.timeliness))
-        scores.add_row(f"{row.venue} {row.symbol} {row.timeframe}", *four)
+    for row in report.scores.to_dict("records"):
+        four = (score_text(row[name]) for name in ("overall", "accuracy", "completeness", "timeliness"))
+        scores.add_row(f"{row['venue']} {row['symbol']} {row['timeframe']}", *four)
     if len(report.scores):
         OUT.print(scores)
 

@@ -97,7 +97,12 @@ class RunReport:
 
 
 def plan_runs(
-    universe: Universe, start: datetime, end: datetime, venues: Sequence[str], markets: Sequence[str], timeframes: Sequence[str]
+    universe: Universe,
+    start: datetime,
+    end: datetime,
+    venues: Sequence[str],
+    markets: Sequence[str],
+    timeframes: Sequence[str],
 ) -> list[Plan]:
     """One plan a venue, checked against the universe. Pure.
 
@@ -107,7 +112,9 @@ def plan_runs(
     """
     first_day = datetime(universe.history_from.year, universe.history_from.month, 1, tzinfo=UTC)
     if start >= end:
-        raise CryptoAssetsError(f"Nothing lies between {start:%Y-%m-%d} and {end:%Y-%m-%d}", way_out="--from must be before --to.")
+        raise CryptoAssetsError(
+            f"Nothing lies between {start:%Y-%m-%d} and {end:%Y-%m-%d}", way_out="--from must be before --to."
+        )
     if start < first_day:
         raise CryptoAssetsError(
             f"{start:%Y-%m-%d} lies before the partition grid, which starts {first_day:%Y-%m-%d}",
@@ -124,8 +131,13 @@ def plan_runs(
             universe.select_markets(venue, tuple(markets))
     known = [name for name in chosen if _markets_there(universe, name, markets)]
     if not known:
-        raise CryptoAssetsError(f"None of the venues has {', '.join(markets)}", way_out="`crypto-assets universe show` lists the markets.")
-    return [Plan(name, start, last, tuple(_markets_there(universe, name, markets)) if markets else (), tuple(timeframes)) for name in known]
+        raise CryptoAssetsError(
+            f"None of the venues has {', '.join(markets)}", way_out="`crypto-assets universe show` lists the markets."
+        )
+    return [
+        Plan(name, start, last, tuple(_markets_there(universe, name, markets)) if markets else (), tuple(timeframes))
+        for name in known
+    ]
 
 
 def expected_bars(universe: Universe, plan: Plan, served: frozenset[str] = frozenset(TIMEFRAME_LENGTH)) -> int:
@@ -142,9 +154,19 @@ def run_plans(environment: Environment, universe: Universe, plans: Sequence[Plan
         KeyboardInterrupt: after the workers have been ended; what they committed is kept.
     """
     waiting, running, reports = list(plans), list[_Worker](), list[RunReport]()
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("bars"), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("bars"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=NOTICES) as progress:
-        tasks = {plan.venue: progress.add_task(plan.venue, total=expected_bars(universe, plan), start=False) for plan in plans}
+        tasks = {
+            plan.venue: progress.add_task(plan.venue, total=expected_bars(universe, plan), start=False)
+            for plan in plans
+        }
         try:
             while waiting or running:
                 while waiting and len(running) < jobs:
@@ -153,10 +175,14 @@ def run_plans(environment: Environment, universe: Universe, plans: Sequence[Plan
                     running.append(_Worker(plan, environment))
                 time.sleep(POLL_SECONDS)
                 for worker in list(running):
-                    progress.update(tasks[worker.plan.venue], completed=covered_bars(environment.warehouse, worker.plan))
+                    progress.update(
+                        tasks[worker.plan.venue], completed=covered_bars(environment.warehouse, worker.plan)
+                    )
                     report = worker.report_if_ended()
                     if report is not None:
                         running.remove(worker)
+                        if report.success:  # the present moved on meanwhile, so the estimate was a few bars off
+                            progress.update(tasks[worker.plan.venue], completed=expected_bars(universe, worker.plan))
                         reports.append(report)
                         progress.stop_task(tasks[worker.plan.venue])
         finally:

@@ -80,7 +80,9 @@ def serve(settings: Settings) -> None:
         children = _start(environment)
         try:
             _write_state(settings, children)
-            OUT.print(f"crypto_assets is up ({settings.profile}): [bold]http://{HOST}:{settings.webserver_port}[/]  Ctrl-C ends it.")
+            OUT.print(
+                f"crypto_assets is up ({settings.profile}): [bold]http://{HOST}:{settings.webserver_port}[/]  Ctrl-C ends it."
+            )
             _watch(children, settings)
         finally:
             for _, child in children:
@@ -135,7 +137,8 @@ def require_free_port(port: int) -> None:
             probe.bind((HOST, port))
         except OSError:
             raise PortTaken(
-                f"Port {port} on {HOST} is in use", way_out="Set CRYPTO_ASSETS_WEBSERVER_PORT to another, or end what uses it."
+                f"Port {port} on {HOST} is in use",
+                way_out="Set CRYPTO_ASSETS_WEBSERVER_PORT to another, or end what uses it.",
             ) from None
 
 
@@ -146,7 +149,15 @@ def _start(environment: Environment) -> list[tuple[str, subprocess.Popen[bytes]]
     tools = Path(sys.executable).parent
     workspace = str(settings.project / "workspace.yaml")
     commands: Mapping[str, Sequence[str]] = {
-        "webserver": (str(tools / "dagster-webserver"), "-h", HOST, "-p", str(settings.webserver_port), "-w", workspace),
+        "webserver": (
+            str(tools / "dagster-webserver"),
+            "-h",
+            HOST,
+            "-p",
+            str(settings.webserver_port),
+            "-w",
+            workspace,
+        ),
         "daemon": (str(tools / "dagster-daemon"), "run", "-w", workspace),
     }
     children = []

@@ -38,10 +38,9 @@ def _print_series(warehouse: Warehouse) -> None:
     )
     frame = read_frame(warehouse, statement.group_by(*key).order_by(*key))
     shown = table("market.ohlcv", "venue", "timeframe", ">markets", ">bars", "first opens", "newest closed")
-    for row in frame.itertuples():
-        shown.add_row(
-            row.venue, row.timeframe, str(row.markets), f"{row.bars:,}", f"{row.first:%Y-%m-%d %H:%M}", f"{row.closed:%Y-%m-%d %H:%M}"
-        )
+    for row in frame.to_dict("records"):
+        span = (f"{row[name]:%Y-%m-%d %H:%M}" for name in ("first", "closed"))
+        shown.add_row(row["venue"], row["timeframe"], str(row["markets"]), f"{row['bars']:,}", *span)
     OUT.print(shown if len(frame) else "No bars yet: `crypto-assets backfill --from …` or `make up`.")
     refused = read_frame(warehouse, select(func.coalesce(func.sum(quarantine.c.occurrences), 0).label("rows")))
     OUT.print(f"Quarantined rows: {int(refused['rows'].iloc[0]):,}.")

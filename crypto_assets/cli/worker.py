@@ -51,7 +51,16 @@ def _report(plan: Plan, result: dg.ExecuteInProcessResult) -> RunReport:
         data = failures[0].step_failure_data
         failure = data.user_failure_data.description if data.user_failure_data else None
         message = failure or (data.error.message.strip() if data.error else "the step failed")
-    return RunReport(plan.venue, result.success, result.run_id, message, *counts.values(), checks)
+    return RunReport(
+        plan.venue,
+        result.success,
+        result.run_id,
+        message,
+        counts["rows_written"],
+        counts["dagster/row_count"],
+        counts["bars_absent"],
+        checks,
+    )
 
 
 def main() -> int:

@@ -192,9 +192,7 @@ class Exchange:
             raise self._malformed("bars", self._answer.body)
         return bars, self._clock()
 
-    def _covered(  # noqa: PLR0913 - one fact an argument
-        self, symbol: str, bars: Bars, cursor: int, reach: int, now: int, length: int
-    ) -> int:
+    def _covered(self, symbol: str, bars: Bars, cursor: int, reach: int, now: int, length: int) -> int:
         """Up to which opening time a page from `cursor` speaks."""
         one_page = min(reach, cursor + (self.venue.page_bars - 1) * length)
         if not len(bars):
@@ -227,7 +225,9 @@ class Exchange:
             return _ms(date)
         now = self._ask(self._ccxt().fetch_time)
         if now is None:
-            raise Malformed(f"{self.name} says no time", way_out="Without the venue's clock no bar can be called closed.")
+            raise Malformed(
+                f"{self.name} says no time", way_out="Without the venue's clock no bar can be called closed."
+            )
         return now
 
     def _ask[T](self, request: _Request[T]) -> T:
@@ -243,7 +243,9 @@ class Exchange:
     def _classify(self, error: ccxt.BaseError) -> ProviderError:
         """The class follows the HTTP status; ccxt's own class decides only where that is 200 or missing."""
         status = self._answer.status
-        said = f"{self.name} answered {status or 'nothing'} ({type(error).__name__}): {self._answer.body[:200] or error}"
+        said = (
+            f"{self.name} answered {status or 'nothing'} ({type(error).__name__}): {self._answer.body[:200] or error}"
+        )
         if status in {418, 429} or isinstance(error, (ccxt.RateLimitExceeded, ccxt.DDoSProtection)):
             wait = retry_after_seconds(self._answer.headers)
             return Throttled(said, way_out="Lower requests_per_second in the universe.", retry_after_seconds=wait)
@@ -279,8 +281,15 @@ def _recording_client(name: str, answer: Answer, *, raw_rows: bool) -> _Ccxt:
     """A ccxt client that notes each answer and, where we know the venue's rows, hands them on unparsed."""
     parent = getattr(ccxt, name)
 
-    def on_rest_response(  # noqa: PLR0913 - ccxt's signature
-        self: object, code: int, reason: str, url: str, method: str, headers: Mapping[str, str], body: str, *rest: object
+    def on_rest_response(
+        self: object,
+        code: int,
+        reason: str,
+        url: str,
+        method: str,
+        headers: Mapping[str, str],
+        body: str,
+        *rest: object,
     ) -> str:
         answer.status, answer.headers, answer.body = code, headers, body
         return cast("str", parent.on_rest_response(self, code, reason, url, method, headers, body, *rest))
@@ -318,4 +327,4 @@ def _align_up(moment: int, length: int) -> int:
     return -(-moment // length) * length
 
 
-__all__ = ["SETTLE", "Bars", "BarPage", "Exchange", "RefusedRow"]
+__all__ = ["SETTLE", "BarPage", "Bars", "Exchange", "RefusedRow"]

@@ -128,7 +128,11 @@ def says_no_bars(body: str, layout: Layout) -> bool:
         content = json.loads(body)
     except ValueError:
         return False
-    return isinstance(content, list) if layout.envelope is None else isinstance(content, dict) and layout.envelope in content
+    return (
+        isinstance(content, list)
+        if layout.envelope is None
+        else isinstance(content, dict) and layout.envelope in content
+    )
 
 
 def _read(
@@ -163,7 +167,7 @@ def _columns(rows: list[object], layout: Layout) -> tuple[Integers, NDArray[np.f
         key: Key | None = getattr(layout, name)
         if key is not None:
             numbers[i] = np.array([_cell(row, key) for row in rows], dtype=np.float64)
-    finished = np.ones(len(rows), dtype=bool)
+    finished: NDArray[np.bool_] = np.ones(len(rows), dtype=bool)
     if layout.closed is not None:
         mark, meaning = layout.closed
         finished = np.array([str(_cell(row, mark)).lower() == meaning for row in rows], dtype=bool)
@@ -189,7 +193,10 @@ def _broken_rules(times: Integers, numbers: NDArray[np.float64], length_ms: int)
         ("high is below open, close or low", high < np.maximum(np.maximum(opened, close), low)),
         ("low is above open or close", low > np.minimum(opened, close)),
         ("volume is negative", volume < 0),
-        ("quote volume or trade count is negative or infinite", ((numbers[5:] < 0) | np.isinf(numbers[5:])).any(axis=0)),
+        (
+            "quote volume or trade count is negative or infinite",
+            ((numbers[5:] < 0) | np.isinf(numbers[5:])).any(axis=0),
+        ),
         ("opening time is implausible", (times < EARLIEST_MS) | (times >= LATEST_MS)),
         ("opening time is off the grid", times % length_ms != 0),
     )

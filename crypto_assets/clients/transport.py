@@ -152,7 +152,8 @@ class Transport:
             sleep=self._sleep,
             reraise=True,
         )
-        return retrying(self._through_breaker, request)
+        answer: T = retrying(self._through_breaker, request)
+        return answer
 
     def _through_breaker[T](self, request: Callable[[], T]) -> T:
         if self._breaker.current_state != pybreaker.STATE_OPEN:

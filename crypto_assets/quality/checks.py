@@ -7,9 +7,10 @@ Checks are unpartitioned and read the run's keys: partitioned checks do not comb
 is stored in quality.scores too.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -89,14 +90,18 @@ def result_of(rule: Rule, findings: Sequence[Finding], bounds: Bounds) -> dg.Ass
     """The check's result, with a table of the series that broke the rule. Pure."""
     broken = worst_first(findings)
     checked, failed = sum(one.checked for one in findings), sum(one.failed for one in findings)
-    metadata: dict[str, object] = {"rows_checked": checked, "rows_failed": failed, "series_checked": len(findings)}
+    counts = {"rows_checked": checked, "rows_failed": failed, "series_checked": len(findings)}
+    metadata: dict[str, dg.MetadataValue[Any]] = {name: dg.MetadataValue.int(count) for name, count in counts.items()}
     if broken:
-        metadata["failing_series"] = dg.MetadataValue.table([dg.TableRecord(_record(one)) for one in broken[:SHOWN_SERIES]])
+        metadata["failing_series"] = dg.MetadataValue.table(
+            [dg.TableRecord(_record(one)) for one in broken[:SHOWN_SERIES]]
+        )
     return dg.AssetCheckResult(
         passed=rule.passes(findings, bounds),
         severity=rule.severity,
         metadata=metadata,
-        description=f"{failed:,} of {checked:,} rows in {len(findings)} series" + (f"; worst: {_told(broken[0])}" if broken else ""),
+        description=f"{failed:,} of {checked:,} rows in {len(findings)} series"
+        + (f"; worst: {_told(broken[0])}" if broken else ""),
     )
 
 
@@ -104,7 +109,10 @@ def rows_keep(table: Table, broken: ColumnElement[bool]) -> Look:
     """Every row by itself: `broken` is true for a row that breaks the rule."""
 
     def look(warehouse: Warehouse, _universe: Universe, window: VenueWindow) -> list[Finding]:
-        return _findings(warehouse, _per_series(table, window, func.count().filter(broken), func.min(table.c.opened_at).filter(broken)))
+        return _findings(
+            warehouse,
+            _per_series(table, window, func.count().filter(broken), func.min(table.c.opened_at).filter(broken)),
+        )
 
     return look
 
@@ -132,7 +140,14 @@ def jump_within_bound(table: Table) -> Look:
         before = func.lag(table.c.close).over(partition_by=series, order_by=table.c.opened_at)
         previous = func.lag(table.c.opened_at).over(partition_by=series, order_by=table.c.opened_at)
         moves = (
-            select(*series, table.c.opened_at, table.c.open, table.c.close, before.label("before"), previous.label("previous"))
+            select(
+                *series,
+                table.c.opened_at,
+                table.c.open,
+                table.c.close,
+                before.label("before"),
+                previous.label("previous"),
+            )
             .where(*_inside(table, window))
             .subquery()
         )
@@ -168,13 +183,13 @@ def newest_row_is_recent(table: Table, dataset: str) -> Look:
         wanted = {market.symbol for market in universe.venue(window.venue).markets if not _has_ended(market, now)}
         bound = timedelta(minutes=universe.bounds.max_newest_bar_age_minutes)
         findings = []
-        for row in read_frame(warehouse, _newest(table, dataset, window.venue, now)).itertuples():
-            if row.symbol not in wanted:
+        for row in read_frame(warehouse, _newest(table, dataset, window.venue, now)).to_dict("records"):
+            if row["symbol"] not in wanted:
                 continue
-            newest = None if pd.isna(row.known_at) else row.known_at.to_pydatetime()
-            is_late = newest is None or now - newest > TIMEFRAME_LENGTH[row.timeframe] + bound
+            newest = None if pd.isna(row["known_at"]) else row["known_at"].to_pydatetime()
+            is_late = newest is None or now - newest > TIMEFRAME_LENGTH[row["timeframe"]] + bound
             told = f"{newest:%Y-%m-%d %H:%M}" if newest else "no bar at all"
-            findings.append(Finding(row.venue, row.symbol, row.timeframe, 1, int(is_late), told))
+            findings.append(Finding(row["venue"], row["symbol"], row["timeframe"], 1, int(is_late), told))
         return findings
 
     return look
@@ -231,8 +246,17 @@ def _absent_bars(table: Table, dataset: str, window: VenueWindow) -> Select[tupl
         .subquery()
     )
     seconds = _seconds(spans)
-    first = func.ceil(extract("epoch", func.lower(spans.c.span)) / seconds)
-    due = func.ceil(extract("epoch", func.upper(spans.c.span)) / seconds) - first
+    # Before the venue's first bar there is nothing to be complete.
+    begin = (
+        select(func.greatest(func.min(table.c.opened_at), func.lower(spans.c.span)))
+        .where(
+            table.c.venue == spans.c.venue, table.c.symbol == spans.c.symbol, table.c.timeframe == spans.c.timeframe
+        )
+        .correlate(spans)
+        .scalar_subquery()
+    )
+    first = func.ceil(extract("epoch", begin) / seconds)
+    due = func.greatest(func.ceil(extract("epoch", func.upper(spans.c.span)) / seconds) - first, 0)
     stored = (
         select(func.count())
         .where(
@@ -245,7 +269,9 @@ def _absent_bars(table: Table, dataset: str, window: VenueWindow) -> Select[tupl
         .correlate(spans)
         .scalar_subquery()
     )
-    counted = select(spans.c.venue, spans.c.symbol, spans.c.timeframe, due.label("due"), stored.label("stored")).subquery()
+    counted = select(
+        spans.c.venue, spans.c.symbol, spans.c.timeframe, due.label("due"), stored.label("stored")
+    ).subquery()
     absent = func.sum(counted.c.due) - func.sum(counted.c.stored)
     return select(
         counted.c.venue,
@@ -285,18 +311,14 @@ def _seconds(rows: object) -> ColumnElement[int]:
 
 
 def _findings(warehouse: Warehouse, statement: Select[tuple[object, ...]]) -> list[Finding]:
-    frame = read_frame(warehouse, statement)
-    return [
-        Finding(
-            str(row.venue),
-            str(row.symbol),
-            str(row.timeframe),
-            int(row.checked),
-            int(row.failed),
-            f"{row.first_at:%Y-%m-%d %H:%M}" if int(row.failed) and isinstance(row.first_at, datetime) else "",
-        )
-        for row in frame.itertuples()
-    ]
+    return [_finding(row) for row in read_frame(warehouse, statement).to_dict("records")]
+
+
+def _finding(row: Mapping[Hashable, Any]) -> Finding:
+    failed = int(row["failed"])
+    first_at = row["first_at"]
+    example = f"{first_at:%Y-%m-%d %H:%M}" if failed and isinstance(first_at, datetime) else ""
+    return Finding(row["venue"], row["symbol"], row["timeframe"], int(row["checked"]), failed, example)
 
 
 def _record(finding: Finding) -> dict[str, str | int | float]:

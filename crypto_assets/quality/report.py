@@ -75,7 +75,10 @@ def to_json(report: QualityReport) -> str:
     content = {
         "made_at": report.made_at.isoformat(),
         "has_errors": report.has_errors,
-        "checks": [{**asdict(check), "checked_at": check.checked_at and check.checked_at.isoformat()} for check in report.checks],
+        "checks": [
+            {**asdict(check), "checked_at": check.checked_at and check.checked_at.isoformat()}
+            for check in report.checks
+        ],
         "scores": [{str(key): _plain(value) for key, value in row.items()} for row in report.scores.to_dict("records")],
     }
     return json.dumps(content, indent=2)
@@ -83,14 +86,22 @@ def to_json(report: QualityReport) -> str:
 
 def to_html(report: QualityReport) -> str:
     """The report as one page that needs nothing else."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters["score"] = score_text
+    environment.filters["bar"] = bar_width
     return environment.from_string(_PAGE).render(report=report, rows=report.scores.to_dict("records"))
 
 
 def score_text(value: object) -> str:
     """A score with four digits; a dash where it was not measured."""
     return f"{value:.4f}" if isinstance(value, float) and not math.isnan(value) else "–"
+
+
+def bar_width(value: object) -> int:
+    """Width of a score's bar, 0 to 60 pixels."""
+    return round(60 * value) if isinstance(value, float) and not math.isnan(value) else 0
 
 
 def _plain(value: object) -> object:
@@ -119,8 +130,9 @@ th{background:#f3f3fa;font-weight:600}td.n{text-align:right;font-variant-numeric
 {% endfor %}</table>
 <h2>Scores</h2><table><tr><th>series</th><th>overall</th><th>accuracy</th><th>completeness</th><th>timeliness</th><th>window</th></tr>
 {% for r in rows %}<tr><td>{{ r.dataset }} · {{ r.venue }} {{ r.symbol }} {{ r.timeframe }}</td>
-<td><span class="bar" style="width:{{ '%.0f' % (60 * (r.overall if r.overall == r.overall and r.overall is not none else 0)) }}px"></span>{{ r.overall|score }}</td>
-<td class="n">{{ r.accuracy|score }}</td><td class="n">{{ r.completeness|score }}</td><td class="n">{{ r.timeliness|score }}</td>
+<td><span class="bar" style="width:{{ r.overall|bar }}px"></span>{{ r.overall|score }}</td>
+<td class="n">{{ r.accuracy|score }}</td><td class="n">{{ r.completeness|score }}</td>
+<td class="n">{{ r.timeliness|score }}</td>
 <td>{{ r.window_start.strftime("%Y-%m-%d") }} to {{ r.window_end.strftime("%Y-%m-%d") }}</td></tr>
 {% endfor %}</table></body></html>
 """

@@ -30,7 +30,7 @@ ON CONFLICT (dataset, venue, symbol, timeframe, run_id) DO UPDATE SET
 """
 
 
-def record_findings(  # noqa: PLR0913 - a row's parts
+def record_findings(
     warehouse: Warehouse,
     *,
     dataset: str,
@@ -77,9 +77,7 @@ def latest_scores(warehouse: Warehouse) -> pd.DataFrame:
             scores.c.overall,
         )
         .distinct(scores.c.dataset, scores.c.venue, scores.c.symbol, scores.c.timeframe)
-        .order_by(
-            scores.c.dataset, scores.c.venue, scores.c.symbol, scores.c.timeframe, scores.c.scored_at.desc()
-        )
+        .order_by(scores.c.dataset, scores.c.venue, scores.c.symbol, scores.c.timeframe, scores.c.scored_at.desc())
     )
     return read_frame(warehouse, newest)
 

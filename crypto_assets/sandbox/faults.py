@@ -14,14 +14,29 @@ from typing import Literal
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.sandbox.bars import COLUMNS, BarColumns
 
 Kind = Literal[
-    "latency", "throttled", "banned", "unavailable", "html_200", "truncated_json", "null_rows", "missing_bars",
-    "duplicate_bars", "disordered_bars", "late_bars", "revised_bars", "ohlc_broken", "dropped", "half_open", "clock_skew",
+    "latency",
+    "throttled",
+    "banned",
+    "unavailable",
+    "html_200",
+    "truncated_json",
+    "null_rows",
+    "missing_bars",
+    "duplicate_bars",
+    "disordered_bars",
+    "late_bars",
+    "revised_bars",
+    "ohlc_broken",
+    "dropped",
+    "half_open",
+    "clock_skew",
 ]
 ON_BARS = frozenset({"missing_bars", "late_bars", "revised_bars", "ohlc_broken"})
 ON_ROWS = frozenset({"null_rows", "duplicate_bars", "disordered_bars"})
@@ -93,7 +108,9 @@ def load_faults(path: Path) -> tuple[Fault, ...]:
     try:
         return parse_faults(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise FaultError(f"Cannot read {path.name}: {' '.join(str(error).split())[:200]}", way_out="Name a YAML list.") from None
+        raise FaultError(
+            f"Cannot read {path.name}: {' '.join(str(error).split())[:200]}", way_out="Name a YAML list."
+        ) from None
 
 
 def parse_faults(content: object) -> tuple[Fault, ...]:
@@ -124,7 +141,9 @@ def spoil_bars(bars: BarColumns, faults: Sequence[Fault], now_ms: int, length_ms
             bars = bars.take(~(closed & (bars.opened_at_ms + length_ms * (fault.bars + 1) > now_ms)))
         elif fault.kind == "revised_bars":
             young = closed & (bars.opened_at_ms + length_ms * (fault.bars + 1) > now_ms)
-            bars = _with(bars, {"volume_base": np.where(young, bars.values["volume_base"] / 2, bars.values["volume_base"])})
+            bars = _with(
+                bars, {"volume_base": np.where(young, bars.values["volume_base"] / 2, bars.values["volume_base"])}
+            )
         elif fault.kind == "ohlc_broken" and len(bars):
             broken = bars.values["high"].copy()
             broken[len(bars) // 2] = bars.values["low"][len(bars) // 2] / 2
@@ -148,7 +167,7 @@ def spoil_rows(rows: list[object], faults: Sequence[Fault]) -> list[object]:
     return rows
 
 
-def _with(bars: BarColumns, changed: Mapping[str, np.ndarray[tuple[int], np.dtype[np.float64]]]) -> BarColumns:
+def _with(bars: BarColumns, changed: Mapping[str, NDArray[np.float64]]) -> BarColumns:
     return BarColumns(bars.opened_at_ms, {name: changed.get(name, bars.values[name]) for name in COLUMNS})
 
 

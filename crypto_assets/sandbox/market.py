@@ -20,18 +20,34 @@ from crypto_assets.sandbox.bars import BarColumns, aggregate
 
 MINUTE_MS = 60_000
 LEVELS_USD = {
-    "BTC": 90_000.0, "XBT": 90_000.0, "ETH": 3_200.0, "SOL": 150.0, "XRP": 2.2, "ADA": 0.7, "DOGE": 0.2, "BNB": 850.0,
-    "LTC": 95.0, "LINK": 17.0, "TRX": 0.3, "AVAX": 25.0, "DOT": 5.0, "XMR": 320.0, "MATIC": 0.5,
+    "BTC": 90_000.0,
+    "XBT": 90_000.0,
+    "ETH": 3_200.0,
+    "SOL": 150.0,
+    "XRP": 2.2,
+    "ADA": 0.7,
+    "DOGE": 0.2,
+    "BNB": 850.0,
+    "LTC": 95.0,
+    "LINK": 17.0,
+    "TRX": 0.3,
+    "AVAX": 25.0,
+    "DOT": 5.0,
+    "XMR": 320.0,
+    "MATIC": 0.5,
 }
 STABLE = frozenset({"USD", "USDT", "USDC", "FDUSD", "DAI"})
 SCALES_MINUTES = (1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144)
 MINUTE_SIGMA = 0.00045
 VENUE_SIGMA = 0.00015
 DEFAULT_MARKETS: Mapping[str, Sequence[str]] = {
-    **{venue: ("BTC/USDT", "ETH/USDT", "SOL/USDT", "XRP/USDT", "ADA/USDT", "DOGE/USDT", "ETH/BTC")
-       for venue in ("binance", "mexc", "gate", "okx")},
-    **{venue: ("BTC/USD", "ETH/USD", "SOL/USD", "XRP/USD", "ADA/USD", "BTC/USDT")
-       for venue in ("kraken", "coinbase", "binanceus")},
+    **dict.fromkeys(
+        ("binance", "mexc", "gate", "okx"),
+        ("BTC/USDT", "ETH/USDT", "SOL/USDT", "XRP/USDT", "ADA/USDT", "DOGE/USDT", "ETH/BTC"),
+    ),
+    **dict.fromkeys(
+        ("kraken", "coinbase", "binanceus"), ("BTC/USD", "ETH/USD", "SOL/USD", "XRP/USD", "ADA/USD", "BTC/USDT")
+    ),
     "binanceusdm": ("BTC/USDT:USDT", "ETH/USDT:USDT", "XRP/USDT:USDT"),
 }
 
@@ -87,13 +103,19 @@ class SeededMarket:
 def _minutes(seed: int, venue: str, symbol: str, first_ms: int, last_ms: int) -> BarColumns:
     minutes = np.arange(first_ms // MINUTE_MS, last_ms // MINUTE_MS, dtype=np.int64)
     edges = np.append(minutes, minutes[-1:] + 1)
-    base, quote = symbol.split(":")[0].split("/")
+    base, quote = symbol.split(":", maxsplit=1)[0].split("/")
     level = _level(base) / _level(quote)
-    walk = _coin(seed, base, edges) - _coin(seed, quote, edges) + _noise(_key(seed, venue, symbol), edges, 16) * VENUE_SIGMA * 4
+    walk = (
+        _coin(seed, base, edges)
+        - _coin(seed, quote, edges)
+        + _noise(_key(seed, venue, symbol), edges, 16) * VENUE_SIGMA * 4
+    )
     decimals = max(0, 5 - math.floor(math.log10(level)))
     price = np.round(level * np.exp(walk), decimals)
     opened, close = price[:-1], price[1:]
-    wick_up, wick_down, size, trades = (_uniform(_key(seed, venue, symbol, name), minutes) for name in ("up", "down", "size", "trades"))
+    wick_up, wick_down, size, trades = (
+        _uniform(_key(seed, venue, symbol, name), minutes) for name in ("up", "down", "size", "trades")
+    )
     body_high, body_low = np.maximum(opened, close), np.minimum(opened, close)
     high = np.maximum(body_high, np.round(body_high * (1 + wick_up * MINUTE_SIGMA), decimals))
     low = np.minimum(body_low, np.round(body_low * (1 - wick_down * MINUTE_SIGMA), decimals))
@@ -104,7 +126,10 @@ def _minutes(seed: int, venue: str, symbol: str, first_ms: int, last_ms: int) ->
     return BarColumns(
         minutes * MINUTE_MS,
         {
-            "open": opened, "high": high, "low": low, "close": close,
+            "open": opened,
+            "high": high,
+            "low": low,
+            "close": close,
             "volume_base": volume,
             "volume_quote": np.round(volume * (opened + close) / 2, 5),
             "trade_count": np.floor(10 + 200 * trades * cycle),

@@ -52,7 +52,9 @@ class SandboxProcess(AbstractContextManager["SandboxProcess"]):
         if not line.startswith("sandbox ready at "):
             said = process.stderr.read().strip() if process.stderr else ""
             process.wait()
-            raise SandboxFailed(said.removeprefix("Error: ") or "The sandbox did not start", way_out="Run `crypto-assets sandbox`.")
+            raise SandboxFailed(
+                said.removeprefix("Error: ") or "The sandbox did not start", way_out="Run `crypto-assets sandbox`."
+            )
         self.url = line.removeprefix("sandbox ready at ").strip()
         if self._config.faults:
             self.set_faults(self._config.faults)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crypto_assets.errors import CryptoAssetsError
@@ -74,7 +75,9 @@ class Recordings:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._entries = {(one.venue, one.symbol, one.timeframe): one for one in _read_listing(folder)}
+        self._entries: dict[tuple[str, str, str], _Entry] = {
+            (one.venue, one.symbol, one.timeframe): one for one in _read_listing(folder)
+        }
         self._read: dict[tuple[str, str, str], BarColumns] = {}
 
     def series(self) -> list[RecordedSeries]:
@@ -140,9 +143,13 @@ def _read_listing(folder: Path) -> list[_Entry]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         return _Listing.model_validate(content if isinstance(content, dict) else {}).bars
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordingError(f"Cannot read {path.name} in {folder.name}: {error}", way_out="Name a folder that holds one.") from None
+        raise RecordingError(
+            f"Cannot read {path.name} in {folder.name}: {error}", way_out="Name a folder that holds one."
+        ) from None
     except yaml.YAMLError as error:
-        raise RecordingError(f"{FILE} is no YAML: {' '.join(str(error).split())[:200]}", way_out="Correct it.") from None
+        raise RecordingError(
+            f"{FILE} is no YAML: {' '.join(str(error).split())[:200]}", way_out="Correct it."
+        ) from None
     except ValidationError as error:
         issue = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in issue["loc"]) or FILE
@@ -160,7 +167,9 @@ def _read_bars(folder: Path, entry: _Entry) -> BarColumns:
         )
     times = _milliseconds(frame[names["opened_at"]])
     if (np.diff(times) <= 0).any():
-        raise RecordingError(f"{entry.file}: opening times do not ascend", way_out="Sort it and remove what stands twice.")
+        raise RecordingError(
+            f"{entry.file}: opening times do not ascend", way_out="Sort it and remove what stands twice."
+        )
     values = {
         name: frame[column].to_numpy(dtype=np.float64) if column is not None else np.zeros(len(frame))
         for name, column in names.items()
@@ -194,9 +203,9 @@ def _column_name(frame: pd.DataFrame, name: str, entry: _Entry) -> str | None:
     return next((alias for alias in ALIASES.get(name, (name,)) if alias in frame.columns), None)
 
 
-def _milliseconds(column: pd.Series) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _milliseconds(column: pd.Series) -> NDArray[np.int64]:
     if pd.api.types.is_numeric_dtype(column):  # epoch seconds or milliseconds
         numbers = column.to_numpy(dtype=np.int64)
-        return numbers if numbers.max() > 10**11 else numbers * 1000
+        return numbers if numbers.max() > 10**11 else np.asarray(numbers * 1000, dtype=np.int64)
     moments = pd.to_datetime(column, utc=True)
-    return moments.dt.as_unit("ms").astype("int64").to_numpy()
+    return np.asarray(moments.dt.as_unit("ms").astype("int64").to_numpy(), dtype=np.int64)

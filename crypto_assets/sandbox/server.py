@@ -81,7 +81,9 @@ class SandboxApp:
     async def _venue(self, request: web.Request) -> web.StreamResponse:
         form = self._formats.get(request.match_info["host"])
         if form is None:
-            return web.json_response({"error": f"the sandbox does not speak for {request.match_info['host']}"}, status=404)
+            return web.json_response(
+                {"error": f"the sandbox does not speak for {request.match_info['host']}"}, status=404
+            )
         counts = self._counts
         path = "/" + request.match_info["path"]
         counts.requests[f"{form.venue} {path}"] += 1
@@ -154,7 +156,12 @@ def _http_date(milliseconds: int) -> str:
     return formatdate(milliseconds // 1000, usegmt=True)
 
 
-def serve(config: SandboxConfig, *, ready: Callable[[str], None] | None = None, until: Callable[[], Awaitable[None]] | None = None) -> None:
+def serve(
+    config: SandboxConfig,
+    *,
+    ready: Callable[[str], None] | None = None,
+    until: Callable[[], Awaitable[None]] | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM, or until what `until` gives is done.
 
     Args:
@@ -167,7 +174,9 @@ def serve(config: SandboxConfig, *, ready: Callable[[str], None] | None = None, 
     asyncio.run(_serve(config, ready, until))
 
 
-async def _serve(config: SandboxConfig, ready: Callable[[str], None] | None, until: Callable[[], Awaitable[None]] | None) -> None:
+async def _serve(
+    config: SandboxConfig, ready: Callable[[str], None] | None, until: Callable[[], Awaitable[None]] | None
+) -> None:
     app = SandboxApp(config.source(), FaultPlan(config.seed, config.faults)).application()
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -176,7 +185,9 @@ async def _serve(config: SandboxConfig, ready: Callable[[str], None] | None, unt
         try:
             await site.start()
         except OSError as error:
-            raise SandboxPortInUse(f"Port {config.port} on {HOST} cannot be used: {error.strerror}", way_out="Choose another --port.") from None
+            raise SandboxPortInUse(
+                f"Port {config.port} on {HOST} cannot be used: {error.strerror}", way_out="Choose another --port."
+            ) from None
         stopped = _stopped_by_signal()  # before anybody is told that it is ready, and may end it
         if ready is not None:
             ready(f"http://{HOST}:{runner.addresses[0][1]}")
@@ -194,7 +205,7 @@ def _stopped_by_signal() -> asyncio.Event:
 
 
 async def _wait(stopped: asyncio.Event, until: Callable[[], Awaitable[None]] | None) -> None:
-    ends = [asyncio.ensure_future(stopped.wait())]
+    ends: list[asyncio.Future[object]] = [asyncio.ensure_future(stopped.wait())]
     if until is not None:
         ends.append(asyncio.ensure_future(until()))
     _, pending = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

@@ -8,6 +8,8 @@ A column's comment in the database reads "<meaning> [<unit>]"; the unit alone st
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import Column, DateTime, Double, MetaData, Text, text
 from sqlalchemy.types import TypeEngine
 
@@ -15,7 +17,12 @@ METADATA = MetaData()
 
 
 def column[T](
-    name: str, kind: TypeEngine[T] | type[TypeEngine[T]], meaning: str, *, unit: str = "", nullable: bool = False,
+    name: str,
+    kind: TypeEngine[T] | type[TypeEngine[T]],
+    meaning: str,
+    *,
+    unit: str = "",
+    nullable: bool = False,
     server_default: str | None = None,
 ) -> Column[T]:
     """A column whose comment carries meaning and unit.
@@ -33,11 +40,9 @@ def column[T](
     return Column(name, kind, nullable=nullable, comment=comment, server_default=default, info={"unit": unit})
 
 
-def moment(
-    name: str, meaning: str, *, nullable: bool = False, server_default: str | None = None
-) -> Column[object]:
+def moment(name: str, meaning: str, *, nullable: bool = False, server_default: str | None = None) -> Column[datetime]:
     """A point in time: timestamptz, UTC."""
-    return column(name, DateTime(timezone=True), meaning, unit="UTC", nullable=nullable, server_default=server_default)  # type: ignore[arg-type, return-value]
+    return column(name, DateTime(timezone=True), meaning, unit="UTC", nullable=nullable, server_default=server_default)
 
 
 def number(name: str, meaning: str, *, unit: str, nullable: bool = False) -> Column[float]:
@@ -60,10 +65,10 @@ def timeframe() -> Column[str]:
     return column("timeframe", Text(), "Length of a bar: 1m 5m 15m 30m 1h 4h 1d")
 
 
-def provenance() -> tuple[Column[object], ...]:
+def provenance() -> tuple[Column[str], Column[datetime], Column[datetime]]:
     """`source`, `known_at` and `ingested_at`: every dataset's table ends with these three."""
     return (
-        column("source", Text(), "Where the row came from: provider and how it was asked"),  # type: ignore[return-value]
+        column("source", Text(), "Where the row came from: provider and how it was asked"),
         moment("known_at", "When a careful consumer could first have known the row"),
         moment("ingested_at", "When we stored the row as it stands", server_default="now()"),
     )

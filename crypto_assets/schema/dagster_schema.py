@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql
 
 def table_schema(table: Table) -> dg.TableSchema:
     """The table's columns as Dagster's column schema: type, comment with unit, nullability, key."""
-    dialect = postgresql.dialect()
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
     keys = [column.name for column in table.primary_key.columns]
     columns = [
         dg.TableColumn(

@@ -22,7 +22,8 @@ from sqlalchemy.dialects.postgresql import REAL
 
 from crypto_assets.errors import CryptoAssetsError
 
-type Values = NDArray[np.generic] | str | int | float | date | None
+type Array = NDArray[np.generic]
+type Values = Array | str | int | float | date | None
 type Batch = Mapping[str, Values]
 type Int64s = NDArray[np.int64]
 type Bools = NDArray[np.bool_]
@@ -64,7 +65,7 @@ class _Encoded:
     """
 
     wire: str
-    values: NDArray[np.generic]
+    values: Array
     nulls: Bools | None = None
     texts: tuple[bytes, ...] = ()
 
@@ -92,8 +93,37 @@ def batch_length(batch: Batch) -> int:
     return next(iter(shapes.values()))[0] if shapes else 1
 
 
-def encode_rows(columns: Sequence[Column[object]], batch: Batch) -> Iterator[bytes]:
-    """The batch as binary COPY, in pieces; fields in the order of `columns`, rows in any order.
+class EncodedBatch:
+    """A batch whose values are known to fit, ready to be sent.
+
+    Args:
+        columns: In the order in which they are sent.
+        rows: How many rows.
+    """
+
+    def __init__(self, columns: Sequence[Column[object]], rows: int, fields: Sequence[_Encoded]) -> None:
+        self.columns = tuple(columns)
+        self.rows = rows
+        self._fields = tuple(fields)
+
+    def plus(self, column: Column[object], value: Values) -> EncodedBatch:
+        """The same with one more column.
+
+        Raises:
+            ValueRefused: the column cannot hold the value.
+        """
+        return EncodedBatch((*self.columns, column), self.rows, (*self._fields, _encode(column, value, self.rows)))
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes of binary COPY, piece by piece; the rows come in any order."""
+        yield SIGNATURE
+        for chosen in _same_pattern(self._fields, self.rows):
+            yield _lay_out(self._fields, chosen, self.rows)
+        yield TRAILER
+
+
+def encode_batch(columns: Sequence[Column[object]], batch: Batch) -> EncodedBatch:
+    """Check and encode a batch's values.
 
     Args:
         columns: Which columns of the batch, with their types and whether they may be NULL.
@@ -103,11 +133,7 @@ def encode_rows(columns: Sequence[Column[object]], batch: Batch) -> Iterator[byt
         ValueRefused: naming the column and what it cannot hold.
     """
     rows = batch_length(batch)
-    encoded = [_encode(column, batch[column.name], rows) for column in columns]
-    yield SIGNATURE
-    for chosen in _same_pattern(encoded, rows):
-        yield _lay_out(encoded, chosen, rows)
-    yield TRAILER
+    return EncodedBatch(columns, rows, [_encode(column, batch[column.name], rows) for column in columns])
 
 
 def _same_pattern(encoded: Sequence[_Encoded], rows: int) -> Iterator[Int64s | None]:
@@ -137,7 +163,7 @@ def _lay_out(encoded: Sequence[_Encoded], chosen: Int64s | None, rows: int) -> b
         return b""
     first = 0 if chosen is None else int(chosen[0])
     fields: list[tuple[str, str]] = [("fields", ">i2")]
-    contents: list[tuple[str, int, NDArray[np.generic] | None]] = []
+    contents: list[tuple[str, int, Array | None]] = []
     for index, column in enumerate(encoded):
         wire, values = _field(column, chosen, first)
         length = -1 if values is None else np.dtype(wire).itemsize
@@ -154,7 +180,7 @@ def _lay_out(encoded: Sequence[_Encoded], chosen: Int64s | None, rows: int) -> b
     return block.tobytes()
 
 
-def _field(column: _Encoded, chosen: Int64s | None, first: int) -> tuple[str, NDArray[np.generic] | None]:
+def _field(column: _Encoded, chosen: Int64s | None, first: int) -> tuple[str, Array | None]:
     """Type and values of one field for the chosen rows; None for NULL."""
     if column.nulls is not None and (column.nulls.all() if column.nulls.ndim == 0 else column.nulls[first]):
         return "S0", None
@@ -192,7 +218,7 @@ def _encode(column: Column[object], values: Values, rows: int) -> _Encoded:
     return encoded
 
 
-def _as_array(column: Column[object], values: Values) -> NDArray[np.generic]:
+def _as_array(column: Column[object], values: Values) -> Array:
     if isinstance(values, np.ndarray):
         return values
     if isinstance(values, datetime):
@@ -206,7 +232,7 @@ def _as_array(column: Column[object], values: Values) -> NDArray[np.generic]:
     return np.array(values)
 
 
-def _encode_text(column: Column[object], array: NDArray[np.generic]) -> _Encoded:
+def _encode_text(column: Column[object], array: Array) -> _Encoded:
     if array.dtype.kind not in "OU":
         raise _wrong_type(column, array, "text")
     found, distinct = pd.factorize(np.atleast_1d(array).astype(object))
@@ -218,7 +244,7 @@ def _encode_text(column: Column[object], array: NDArray[np.generic]) -> _Encoded
             raise ValueRefused(f"Column {column.name}: PostgreSQL's text holds no NUL byte, and got {value!r:.80}")
         texts.append(_utf8(column, value))
     nulls = np.asarray(found < 0)
-    codes: NDArray[np.generic] = np.where(nulls, 0, found).astype(np.int64)
+    codes: Array = np.where(nulls, 0, found).astype(np.int64)
     if array.ndim == 0:
         return _Encoded("text", codes.reshape(()), nulls.reshape(()), tuple(texts))
     return _Encoded("text", codes, nulls, tuple(texts))
@@ -231,7 +257,7 @@ def _utf8(column: Column[object], value: str) -> bytes:
         raise ValueRefused(f"Column {column.name}: expected text of valid characters, and got {value!r:.80}") from None
 
 
-def _encode_float(column: Column[object], array: NDArray[np.generic], wire: str) -> _Encoded:
+def _encode_float(column: Column[object], array: Array, wire: str) -> _Encoded:
     if array.dtype == object and array.ndim == 0 and array.item() is None:
         return _null(wire)
     if array.dtype.kind not in "fiu":
@@ -242,7 +268,7 @@ def _encode_float(column: Column[object], array: NDArray[np.generic], wire: str)
     return _Encoded(wire, values, np.asarray(np.isnan(values)))
 
 
-def _encode_bool(column: Column[object], array: NDArray[np.generic]) -> _Encoded:
+def _encode_bool(column: Column[object], array: Array) -> _Encoded:
     if array.dtype == object:
         return _encode_objects(column, array, (bool, np.bool_), "?")
     if array.dtype.kind != "b":
@@ -250,7 +276,7 @@ def _encode_bool(column: Column[object], array: NDArray[np.generic]) -> _Encoded
     return _Encoded("?", array)
 
 
-def _encode_int(column: Column[object], array: NDArray[np.generic], wire: str) -> _Encoded:
+def _encode_int(column: Column[object], array: Array, wire: str) -> _Encoded:
     if array.dtype == object:
         return _encode_objects(column, array, (int, np.integer), wire)
     if array.dtype.kind not in "iuf":
@@ -266,7 +292,7 @@ def _encode_int(column: Column[object], array: NDArray[np.generic], wire: str) -
     return _Encoded(wire, np.asarray(known).astype(np.int64), nulls)
 
 
-def _is_whole(known: NDArray[np.generic], bits: int) -> Bools:
+def _is_whole(known: Array, bits: int) -> Bools:
     """Which values are whole and fit. Each kind of number is compared in its own, lest int64 is rounded to a float."""
     if known.dtype.kind == "f":
         numbers = known.astype(np.float64)
@@ -277,7 +303,7 @@ def _is_whole(known: NDArray[np.generic], bits: int) -> Bools:
     return np.asarray((whole >= -(2 ** (bits - 1))) & (whole <= 2 ** (bits - 1) - 1))
 
 
-def _encode_objects(column: Column[object], array: NDArray[np.generic], kinds: tuple[type, ...], wire: str) -> _Encoded:
+def _encode_objects(column: Column[object], array: Array, kinds: tuple[type, ...], wire: str) -> _Encoded:
     """Arrays of Python objects with None for NULL, for types whose numpy arrays have no NULL."""
     items = np.atleast_1d(array).tolist()
     wrong = next((item for item in items if item is not None and not isinstance(item, kinds)), None)
@@ -295,15 +321,18 @@ def _encode_objects(column: Column[object], array: NDArray[np.generic], kinds: t
     return _Encoded(wire, np.asarray(kept), nulls.reshape(shape))
 
 
-def _encode_time(column: Column[object], array: NDArray[np.generic], wire: str) -> _Encoded:
-    if array.dtype == object:
-        array = _from_datetimes(column, array)
+def _encode_time(column: Column[object], array: Array, wire: str) -> _Encoded:
+    if array.dtype == object and array.ndim == 0 and array.item() is None:
+        return _null(wire)
     if array.dtype.kind != "M":
         raise _wrong_type(column, array, "times (datetime64, UTC)")
     nulls = np.asarray(np.isnat(array))
     micro = array.astype("datetime64[us]")
     # A unit coarser than a microsecond can hold times that do not fit, and numpy wraps around silently.
-    is_kept = any(f"[{unit}]" in array.dtype.str for unit in _FINER_UNITS) or np.asarray(micro.astype(array.dtype) == array) | nulls
+    is_kept = (
+        any(f"[{unit}]" in array.dtype.str for unit in _FINER_UNITS)
+        or np.asarray(micro.astype(array.dtype) == array) | nulls
+    )
     number = np.where(nulls, 0, micro.astype(np.int64))
     if not (is_kept & (number >= _OLDEST_US) & (number <= _NEWEST_US)).all():
         raise ValueRefused(f"Column {column.name}: expected times between 4713 BC and 294276, and got one outside")
@@ -312,20 +341,9 @@ def _encode_time(column: Column[object], array: NDArray[np.generic], wire: str) 
     return _Encoded(wire, np.asarray(number - _EPOCH_US), nulls)
 
 
-def _from_datetimes(column: Column[object], array: NDArray[np.generic]) -> NDArray[np.generic]:
-    converted = []
-    for item in np.atleast_1d(array).tolist():
-        if item is not None and not isinstance(item, date):
-            raise ValueRefused(f"Column {column.name}: expected times or None, and got {item!r:.80}")
-        converted.append(
-            np.datetime64("NaT", "us") if item is None else _as_array(column, item).astype("datetime64[us]")
-        )
-    return np.array(converted, dtype="datetime64[us]").reshape(array.shape)
-
-
 def _null(wire: str) -> _Encoded:
     return _Encoded(wire, np.zeros((), dtype=np.int64), np.ones((), dtype=bool))
 
 
-def _wrong_type(column: Column[object], array: NDArray[np.generic], expected: str) -> ValueRefused:
+def _wrong_type(column: Column[object], array: Array, expected: str) -> ValueRefused:
     return ValueRefused(f"Column {column.name}: expected {expected}, and got an array of {array.dtype}")

@@ -4,9 +4,9 @@ What belongs here: which files are applied, pending or unknown, and applying the
 (sql/*.sql), which any administrator can apply with psql, too.
 
 yoyo-migrations reads the files and keeps the list of applied ones (ops._yoyo_migration). Two things are done around it.
-Its lock is a row that stays after a kill, so a session lock of PostgreSQL, which cannot outlive its holder, goes before.
-And a file and its entry in the list are one transaction, so a kill leaves neither without the other. The list's hash is
-that of the file's content, so that a changed file is noticed.
+Its lock is a row that stays after a kill, so a session lock of PostgreSQL, which cannot outlive its holder, is taken
+first. And a file and its entry in the list are one transaction, so a kill leaves neither without the other. The list's
+hash is that of the file's content, so that a changed file is noticed.
 """
 
 from __future__ import annotations

@@ -1,9 +1,105 @@
-# STAND-IN until the real one is written; overwrite it.
-from sqlalchemy.dialects import postgresql
-def read_frame(warehouse, statement):
-    import pandas as pd
-    c=statement.compile(dialect=postgresql.psycopg2.dialect())
-    with warehouse.connect() as con, con.cursor() as cur:
-        q=cur.mogrify(str(c), c.params)
-    with warehouse.adbc() as a, a.cursor() as k:
-        k.execute(q.decode()); return k.fetch_arrow_table().to_pandas()
+"""Reading whole results at once: through ADBC into Arrow, and from there into pandas.
+
+What belongs here: running a SELECT and giving its columns their types. What does not: what to select, and reading as of
+a time (revisions.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from adbc_driver_manager import Error as AdbcError
+from sqlalchemy import Column, CompoundSelect, Select, make_url
+
+from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.warehouse.connection import NotMigrated, Warehouse
+
+type Statement = Select[*tuple[object, ...]] | CompoundSelect[*tuple[object, ...]]
+
+_PG_TYPE = b"POSTGRESQL:type"
+_NOT_THERE = frozenset({"42P01", "3F000"})  # undefined table, undefined schema
+
+
+class ReadFailed(CryptoAssetsError):
+    """PostgreSQL refused the statement."""
+
+
+def read_frame(warehouse: Warehouse, statement: Statement) -> pd.DataFrame:
+    """The statement's rows as a frame; an empty result has its columns and types, too.
+
+    Types: timestamptz is datetime64[us, UTC]; double precision and numeric are float64 with NaN for NULL; whole numbers
+    are int64, or Int64 for columns declared nullable (and wherever NULL turns up); booleans are bool, or boolean
+    likewise; dates are datetime64[s]; text is pandas' str. Other types come as text.
+
+    Raises:
+        DatabaseUnreachable: no connection.
+        NotMigrated: a table is missing.
+        ReadFailed: PostgreSQL refused the statement.
+    """
+    table = read_arrow(warehouse, statement)
+    nullable = {column.name: column.nullable for column in statement.selected_columns if isinstance(column, Column)}
+    columns = {
+        position: _series(table.column(position), field, bool(nullable.get(field.name, False)))
+        for position, field in enumerate(table.schema)
+    }
+    frame = pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
+    return frame.set_axis(pd.Index(table.column_names), axis="columns")
+
+
+def read_arrow(warehouse: Warehouse, statement: Statement) -> pa.Table:
+    """The statement's rows as an Arrow table. Times are timestamp[us, UTC]; numeric comes as text, exact.
+
+    Raises:
+        DatabaseUnreachable: no connection.
+        NotMigrated: a table is missing.
+        ReadFailed: PostgreSQL refused the statement.
+    """
+    query = _with_values(warehouse, statement)
+    with warehouse.adbc() as connection, connection.cursor() as cursor:
+        try:
+            cursor.execute(query)
+            return _plain(cursor.fetch_arrow_table())
+        except AdbcError as error:
+            if error.sqlstate in _NOT_THERE:
+                raise NotMigrated(
+                    f"{warehouse.place} lacks a table that is read", way_out="`crypto-assets migrate` creates it."
+                ) from error
+            raise ReadFailed(f"PostgreSQL refused to read: {' '.join(str(error).split())}") from error
+
+
+def _with_values(warehouse: Warehouse, statement: Statement) -> str:
+    """The statement's text, its values quoted by the driver: COPY, which ADBC reads through, takes no parameters."""
+    dialect = make_url("postgresql+psycopg2://").get_dialect()()
+    compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    with warehouse.connect() as connection, connection.cursor() as cursor:
+        return cursor.mogrify(str(compiled), _bound(compiled.construct_params())).decode()
+
+
+def _bound(values: Mapping[str, object] | None) -> dict[str, object]:
+    # numpy's numbers are unknown to psycopg2.
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in (values or {}).items()}
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Types that Arrow does not know (numeric, jsonb) as what carries them: text."""
+    for position, field in enumerate(table.schema):
+        if isinstance(field.type, pa.BaseExtensionType):
+            column = table.column(position).cast(field.type.storage_type)
+            table = table.set_column(position, pa.field(field.name, column.type, metadata=field.metadata), column)
+    return table
+
+
+def _series(column: pa.ChunkedArray, field: pa.Field, is_nullable: bool) -> object:
+    """One Arrow column as pandas holds it."""
+    has_nulls = is_nullable or column.null_count > 0
+    if (field.metadata or {}).get(_PG_TYPE) == b"numeric":
+        return pd.to_numeric(column.to_pandas(), errors="raise").astype("float64")
+    if pa.types.is_integer(field.type):
+        integers = column.cast(pa.int64())
+        return integers.to_pandas(types_mapper=lambda _: pd.Int64Dtype()) if has_nulls else integers.to_pandas()
+    if pa.types.is_boolean(field.type) and has_nulls:
+        return column.to_pandas(types_mapper=lambda _: pd.BooleanDtype())
+    return column.to_pandas(date_as_object=False)

@@ -47,11 +47,15 @@ def test_every_length_the_venue_serves_comes_whole_closed_and_as_the_market_has_
         count = 30 if timeframe in {"4h", "1d"} else 600
         pages = _pages(exchange, timeframe, count)
         length = timeframe_ms(timeframe)
-        expected = [at for at in _grid(NOW - count * TIMEFRAME_LENGTH[timeframe], NOW, timeframe) if at + length <= NOW_MS]
+        expected = [
+            at for at in _grid(NOW - count * TIMEFRAME_LENGTH[timeframe], NOW, timeframe) if at + length <= NOW_MS
+        ]
         assert _times(pages) == expected
         truth = market.bars(venue, symbol, length, expected[0], expected[-1] + 1)
         for name in NUMBERS[:5]:
-            np.testing.assert_array_equal(np.concatenate([page.bars.columns[name] for page in pages]), truth.values[name])
+            np.testing.assert_array_equal(
+                np.concatenate([page.bars.columns[name] for page in pages]), truth.values[name]
+            )
         assert not any(page.bars.refused for page in pages)
 
 
@@ -109,7 +113,9 @@ def test_minutes_absent_for_longer_than_the_settling_time_are_spoken_for(sandbox
         (Fault(kind="truncated_json"), Malformed),
         (Fault(kind="null_rows", bars=1000), Malformed),
     ],
-    ids=lambda value: f"{value.kind}{'' if value.as_json else '-plain'}" if isinstance(value, Fault) else value.__name__,
+    ids=lambda value: (
+        f"{value.kind}{'' if value.as_json else '-plain'}" if isinstance(value, Fault) else value.__name__
+    ),
 )
 def test_each_fault_surfaces_as_its_class_on_every_venue(
     sandbox: SandboxProcess, venue: str, fault: Fault, expected: type[ProviderError]
@@ -144,7 +150,12 @@ def test_retry_after_is_read_from_the_answer(sandbox: SandboxProcess) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "reason"),
-    [("null_rows", "unreadable"), ("duplicate_bars", "came twice"), ("disordered_bars", "out of order"), ("ohlc_broken", "high is below")],
+    [
+        ("null_rows", "unreadable"),
+        ("duplicate_bars", "came twice"),
+        ("disordered_bars", "out of order"),
+        ("ohlc_broken", "high is below"),
+    ],
 )
 def test_a_broken_row_is_refused_with_its_payload_and_the_rest_of_the_page_lands(
     sandbox: SandboxProcess, kind: str, reason: str
@@ -191,6 +202,10 @@ def test_a_long_halt_is_crossed_and_every_recorded_bar_arrives(playback: Sandbox
     times = np.array([at for page in binance.pages("LUNA/USDT", "1h", start, end) for at in page.bars.opened_at_ms])
     assert np.diff(times).max() == 18 * 86_400_000 + 5 * 3_600_000 or np.diff(times).max() > 17 * 86_400_000
     first = datetime(2025, 11, 1, tzinfo=UTC)  # a month before the recording begins: pages without a bar
-    bars = [at for page in exchange.pages("BTC/USDT", "1h", first, datetime(2025, 12, 6, tzinfo=UTC)) for at in page.bars.opened_at_ms]
+    bars = [
+        at
+        for page in exchange.pages("BTC/USDT", "1h", first, datetime(2025, 12, 6, tzinfo=UTC))
+        for at in page.bars.opened_at_ms
+    ]
     assert datetime.fromtimestamp(bars[0] / 1000, UTC) == datetime(2025, 12, 4, 12, tzinfo=UTC)
     assert len(bars) == 36

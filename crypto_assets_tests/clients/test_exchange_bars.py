@@ -18,12 +18,21 @@ RAW = {
     "mexc": [T0, "10.0", "12.0", "9.0", "11.0", "5.0", T0 + 59_999, "52.5"],
     "gate": [str(T0 // 1000), "52.5", "11.0", "12.0", "9.0", "10.0", "5.0", "true"],
     "kraken": [T0 // 1000, "10.0", "12.0", "9.0", "11.0", "10.5", "5.0", 7],
-    "coinbase": {"start": str(T0 // 1000), "open": "10.0", "high": "12.0", "low": "9.0", "close": "11.0", "volume": "5.0"},
+    "coinbase": {
+        "start": str(T0 // 1000),
+        "open": "10.0",
+        "high": "12.0",
+        "low": "9.0",
+        "close": "11.0",
+        "volume": "5.0",
+    },
     "okx": [str(T0), "10.0", "12.0", "9.0", "11.0", "5.0", "5.0", "52.5", "1"],
 }
 
 
-def _row(minute: int, opened: float = 10, high: float = 12, low: float = 9, close: float = 11, volume: float = 5) -> list[object]:
+def _row(
+    minute: int, opened: float = 10, high: float = 12, low: float = 9, close: float = 11, volume: float = 5
+) -> list[object]:
     return [T0 + minute * MINUTE, str(opened), str(high), str(low), str(close), str(volume), 0, "1", 1, "0", "0", "0"]
 
 
@@ -40,8 +49,17 @@ def test_each_layout_reads_what_ccxt_reads(venue: str) -> None:
     assert read == expected == [T0, 10, 12, 9, 11, 5]
 
 
-@pytest.mark.parametrize(("venue", "quote", "count"), [("binance", 52.5, 7), ("mexc", 52.5, None), ("gate", 52.5, None),
-                                                       ("okx", 52.5, None), ("kraken", None, 7), ("coinbase", None, None)])
+@pytest.mark.parametrize(
+    ("venue", "quote", "count"),
+    [
+        ("binance", 52.5, 7),
+        ("mexc", 52.5, None),
+        ("gate", 52.5, None),
+        ("okx", 52.5, None),
+        ("kraken", None, 7),
+        ("coinbase", None, None),
+    ],
+)
 def test_quote_volume_and_trade_count_are_kept_where_the_venue_says_them(
     venue: str, quote: float | None, count: int | None
 ) -> None:
@@ -94,7 +112,9 @@ def test_a_row_out_of_order_is_refused_and_two_versions_of_one_bar_both_are() ->
 
 @given(
     st.lists(
-        st.tuples(st.floats(1e-9, 1e7), st.floats(1e-9, 1e7), st.floats(1e-9, 1e7), st.floats(1e-9, 1e7), st.floats(0, 1e12)),
+        st.tuples(
+            st.floats(1e-9, 1e7), st.floats(1e-9, 1e7), st.floats(1e-9, 1e7), st.floats(1e-9, 1e7), st.floats(0, 1e12)
+        ),
         max_size=30,
     )
 )

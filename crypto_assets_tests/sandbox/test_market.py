@@ -16,9 +16,15 @@ def _market(seed: int = 7) -> SeededMarket:
     return SeededMarket(seed, lambda: NOW)
 
 
-@given(first=st.integers(1_262_304_000_000, 1_890_000_000_000), length=st.sampled_from([5, 15, 30, 60, 240]), venue=st.sampled_from(["binance", "okx"]))
+@given(
+    first=st.integers(1_262_304_000_000, 1_890_000_000_000),
+    length=st.sampled_from([5, 15, 30, 60, 240]),
+    venue=st.sampled_from(["binance", "okx"]),
+)
 @settings(max_examples=25, deadline=None)
-def test_a_coarser_bar_is_the_first_highest_lowest_last_and_sum_of_its_minutes(first: int, length: int, venue: str) -> None:
+def test_a_coarser_bar_is_the_first_highest_lowest_last_and_sum_of_its_minutes(
+    first: int, length: int, venue: str
+) -> None:
     span = length * MINUTE
     start = first - first % span
     [coarse] = [_market().bars(venue, "ETH/USDT", span, start, start + span)]
@@ -36,7 +42,9 @@ def test_the_same_minute_is_the_same_however_it_is_asked_for() -> None:
     wide = _market().bars("mexc", "BTC/USDT", MINUTE, 1_700_000_000_000, 1_700_006_000_000)
     narrow = _market().bars("mexc", "BTC/USDT", MINUTE, 1_700_003_000_000, 1_700_003_060_000)
     at = wide.opened_at_ms.tolist().index(int(narrow.opened_at_ms[0]))
-    assert {name: values[0] for name, values in narrow.values.items()} == {name: values[at] for name, values in wide.values.items()}
+    assert {name: values[0] for name, values in narrow.values.items()} == {
+        name: values[at] for name, values in wide.values.items()
+    }
 
 
 def test_another_seed_is_another_market_and_another_venue_is_nearly_the_same() -> None:
@@ -47,7 +55,9 @@ def test_another_seed_is_another_market_and_another_venue_is_nearly_the_same() -
     assert 0 < np.abs(there / one - 1).max() < 0.002
 
 
-@pytest.mark.parametrize(("symbol", "low", "high"), [("BTC/USDT", 20_000, 400_000), ("XRP/USDT", 0.4, 12), ("ETH/BTC", 0.005, 0.3)])
+@pytest.mark.parametrize(
+    ("symbol", "low", "high"), [("BTC/USDT", 20_000, 400_000), ("XRP/USDT", 0.4, 12), ("ETH/BTC", 0.005, 0.3)]
+)
 def test_prices_stay_near_their_level_and_bars_are_sound(symbol: str, low: float, high: float) -> None:
     bars = _market().bars("binance", symbol, 3_600_000, 1_600_000_000_000, 1_610_000_000_000)
     values = bars.values
@@ -70,7 +80,18 @@ def test_the_bar_still_open_holds_the_minutes_that_have_begun() -> None:
 def test_aggregation_by_hand() -> None:
     columns = ("open", "high", "low", "close", "volume_base", "volume_quote", "trade_count")
     rows = [(1, 3, 1, 2, 10, 20, 1), (2, 5, 2, 4, 10, 30, 2), (4, 4, 0.5, 1, 1, 1, 3)]
-    fine = BarColumns(np.array([0, 60_000, 300_000]), {name: np.array([row[i] for row in rows], float) for i, name in enumerate(columns)})
+    fine = BarColumns(
+        np.array([0, 60_000, 300_000]),
+        {name: np.array([row[i] for row in rows], float) for i, name in enumerate(columns)},
+    )
     coarse = aggregate(fine, 300_000)
     assert coarse.opened_at_ms.tolist() == [0, 300_000]
-    assert [coarse.values[name].tolist() for name in columns] == [[1, 4], [5, 4], [1, 0.5], [4, 1], [20, 1], [50, 1], [3, 3]]
+    assert [coarse.values[name].tolist() for name in columns] == [
+        [1, 4],
+        [5, 4],
+        [1, 0.5],
+        [4, 1],
+        [20, 1],
+        [50, 1],
+        [3, 3],
+    ]

@@ -17,7 +17,9 @@ def _folder(tmp_path: Path, rows: list[tuple[object, ...]], extra: str = "") -> 
     frame = pd.DataFrame(rows, columns=["when", "open", "high", "low", "close", "volume"])
     frame.to_csv(tmp_path / "bars.csv", index=False)
     (tmp_path / "recordings.yaml").write_text(
-        "bars:\n  - {venue: binance, symbol: BTC/USDT, timeframe: 1h, file: bars.csv, columns: {opened_at: when" + extra + "}}\n"
+        "bars:\n  - {venue: binance, symbol: BTC/USDT, timeframe: 1h, file: bars.csv, columns: {opened_at: when"
+        + extra
+        + "}}\n"
     )
     return tmp_path
 
@@ -52,7 +54,10 @@ def test_a_coarser_bar_is_made_from_the_recorded_ones(tmp_path: Path) -> None:
         ("", "bars"),
         ("bars: []", "bars"),
         ("bars: [{venue: binance}]", "bars.0"),
-        ("bars: [{venue: binance, symbol: BTC/USDT, timeframe: 1h, file: ../../secret.csv}]", "leads out of the folder"),
+        (
+            "bars: [{venue: binance, symbol: BTC/USDT, timeframe: 1h, file: ../../secret.csv}]",
+            "leads out of the folder",
+        ),
         ("bars: [{venue: binance, symbol: BTC/USDT, timeframe: 2m, file: a.csv}]", "timeframe"),
         ("bars: [{venue: binance, symbol: BTC/USDT, timeframe: 1h, file: absent.csv}]", "absent.csv"),
         ("bars: [{venue: binance, symbol: BTC/USDT, timeframe: 1h, file: bars.exe}]", "neither Parquet"),

@@ -38,7 +38,11 @@ def test_the_date_of_an_answer_is_the_venues_clock(sandbox: SandboxProcess) -> N
         ("api.binance.com/api/v3/klines?symbol=NOPE&interval=1m", 400, "Invalid symbol"),
         ("api.binance.com/api/v3/klines?symbol=BTCUSDT&interval=7m", 400, "Invalid interval"),
         ("api.gateio.ws/api/v4/spot/candlesticks?currency_pair=NO_PE&interval=1m", 400, "INVALID_CURRENCY_PAIR"),
-        ("api.gateio.ws/api/v4/spot/candlesticks?currency_pair=BTC_USDT&interval=1m&from=1700000000&to=1700006000", 400, "too long ago"),
+        (
+            "api.gateio.ws/api/v4/spot/candlesticks?currency_pair=BTC_USDT&interval=1m&from=1700000000&to=1700006000",
+            400,
+            "too long ago",
+        ),
         ("api.kraken.com/0/public/OHLC?pair=NOPE", 200, "Unknown asset pair"),
         ("www.okx.com/api/v5/market/candles?instId=NO-PE", 200, "doesn't exist"),
         ("api.coinbase.com/api/v3/brokerage/market/products/NO-PE/candles", 404, "product_id"),

@@ -4,7 +4,12 @@ from crypto_assets.sandbox.venues import binance, coinbase, gate, kraken, mexc, 
 from crypto_assets.sandbox.venues.exchange import VenueFormat
 
 FORMATS: tuple[VenueFormat, ...] = (
-    *binance.FORMATS, mexc.FORMAT, gate.FORMAT, kraken.FORMAT, coinbase.FORMAT, okx.FORMAT
+    *binance.FORMATS,
+    mexc.FORMAT,
+    gate.FORMAT,
+    kraken.FORMAT,
+    coinbase.FORMAT,
+    okx.FORMAT,
 )
 
 __all__ = ["FORMATS", "VenueFormat"]

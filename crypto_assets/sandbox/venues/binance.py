@@ -11,8 +11,20 @@ from dataclasses import dataclass
 from crypto_assets.sandbox.bars import BarColumns
 from crypto_assets.sandbox.venues.exchange import Asked, Reply, split, texts
 
-LENGTHS = {"1m": 60_000, "3m": 180_000, "5m": 300_000, "15m": 900_000, "30m": 1_800_000, "1h": 3_600_000, "2h": 7_200_000,
-           "4h": 14_400_000, "6h": 21_600_000, "8h": 28_800_000, "12h": 43_200_000, "1d": 86_400_000}
+LENGTHS = {
+    "1m": 60_000,
+    "3m": 180_000,
+    "5m": 300_000,
+    "15m": 900_000,
+    "30m": 1_800_000,
+    "1h": 3_600_000,
+    "2h": 7_200_000,
+    "4h": 14_400_000,
+    "6h": 21_600_000,
+    "8h": 28_800_000,
+    "12h": 43_200_000,
+    "1d": 86_400_000,
+}
 _FAR = 4_102_444_800_000
 
 
@@ -32,15 +44,20 @@ class Binance:
             return self._klines(asked)
         if name == "/exchangeInfo":
             symbols = [self._market(symbol) for symbol in asked.source.symbols(self.venue)]
-            return Reply({"timezone": "UTC", "serverTime": asked.now(), "rateLimits": [], "symbols": symbols}, asked.now())
+            return Reply(
+                {"timezone": "UTC", "serverTime": asked.now(), "rateLimits": [], "symbols": symbols}, asked.now()
+            )
         if name == "/time":
             return Reply({"serverTime": asked.now()}, asked.now())
         return None
 
     def error(self, status: int) -> object:
         """{"code", "msg"}."""
-        codes = {429: (-1003, "Too many requests."), 418: (-1003, "Way too much request weight used; IP banned."),
-                 503: (-1008, "Server is currently overloaded with other requests.")}
+        codes = {
+            429: (-1003, "Too many requests."),
+            418: (-1003, "Way too much request weight used; IP banned."),
+            503: (-1008, "Server is currently overloaded with other requests."),
+        }
         code, message = codes.get(status, (-1000, "An unknown error occurred."))
         return {"code": code, "msg": message}
 
@@ -80,16 +97,38 @@ class Binance:
     def _market(self, symbol: str) -> dict[str, object]:
         base, quote = split(symbol)
         market: dict[str, object] = {
-            "symbol": market_id(symbol), "status": "TRADING", "baseAsset": base, "quoteAsset": quote,
-            "baseAssetPrecision": 8, "quotePrecision": 8, "isSpotTradingAllowed": True, "permissions": ["SPOT"],
+            "symbol": market_id(symbol),
+            "status": "TRADING",
+            "baseAsset": base,
+            "quoteAsset": quote,
+            "baseAssetPrecision": 8,
+            "quotePrecision": 8,
+            "isSpotTradingAllowed": True,
+            "permissions": ["SPOT"],
             "filters": [
-                {"filterType": "PRICE_FILTER", "minPrice": "0.00000100", "maxPrice": "1000000.00000000", "tickSize": "0.00000100"},
-                {"filterType": "LOT_SIZE", "minQty": "0.00001000", "maxQty": "9000000.00000000", "stepSize": "0.00001000"},
+                {
+                    "filterType": "PRICE_FILTER",
+                    "minPrice": "0.00000100",
+                    "maxPrice": "1000000.00000000",
+                    "tickSize": "0.00000100",
+                },
+                {
+                    "filterType": "LOT_SIZE",
+                    "minQty": "0.00001000",
+                    "maxQty": "9000000.00000000",
+                    "stepSize": "0.00001000",
+                },
             ],
         }
         if self.prefix == "/fapi/v1":
-            market |= {"pair": market_id(symbol), "contractType": "PERPETUAL", "marginAsset": quote,
-                       "deliveryDate": 4133404800000, "onboardDate": 1569398400000, "underlyingType": "COIN"}
+            market |= {
+                "pair": market_id(symbol),
+                "contractType": "PERPETUAL",
+                "marginAsset": quote,
+                "deliveryDate": 4133404800000,
+                "onboardDate": 1569398400000,
+                "underlyingType": "COIN",
+            }
         return market
 
 
@@ -106,7 +145,14 @@ def rows_of(bars: BarColumns, length_ms: int) -> list[object]:
     return [
         [at, o, h, low, c, v, at + length_ms - 1, q, n, "0", "0", "0"]
         for at, o, h, low, c, v, q, n in zip(
-            times, text["open"], text["high"], text["low"], text["close"], text["volume_base"], text["volume_quote"], counts,
+            times,
+            text["open"],
+            text["high"],
+            text["low"],
+            text["close"],
+            text["volume_base"],
+            text["volume_quote"],
+            counts,
             strict=True,
         )
     ]

@@ -8,8 +8,16 @@ from __future__ import annotations
 
 from crypto_assets.sandbox.venues.exchange import Asked, Reply, split, texts
 
-LENGTHS = {"ONE_MINUTE": 60_000, "FIVE_MINUTE": 300_000, "FIFTEEN_MINUTE": 900_000, "THIRTY_MINUTE": 1_800_000,
-           "ONE_HOUR": 3_600_000, "TWO_HOUR": 7_200_000, "SIX_HOUR": 21_600_000, "ONE_DAY": 86_400_000}
+LENGTHS = {
+    "ONE_MINUTE": 60_000,
+    "FIVE_MINUTE": 300_000,
+    "FIFTEEN_MINUTE": 900_000,
+    "THIRTY_MINUTE": 1_800_000,
+    "ONE_HOUR": 3_600_000,
+    "TWO_HOUR": 7_200_000,
+    "SIX_HOUR": 21_600_000,
+    "ONE_DAY": 86_400_000,
+}
 LIMIT = 350
 _PRODUCTS = "/api/v3/brokerage/market/products"
 
@@ -26,8 +34,20 @@ class Coinbase:
         coins = sorted({split(symbol)[0] for symbol in symbols})
         lists: dict[str, object] = {
             "/v2/currencies": {"data": [{"id": "USD", "name": "US Dollar", "min_size": "0.01"}]},
-            "/v2/currencies/crypto": {"data": [{"asset_id": coin.lower(), "code": coin, "name": coin, "color": "#000000",
-                                                "sort_index": 100, "exponent": 8, "type": "crypto"} for coin in coins]},
+            "/v2/currencies/crypto": {
+                "data": [
+                    {
+                        "asset_id": coin.lower(),
+                        "code": coin,
+                        "name": coin,
+                        "color": "#000000",
+                        "sort_index": 100,
+                        "exponent": 8,
+                        "type": "crypto",
+                    }
+                    for coin in coins
+                ]
+            },
             "/v2/exchange-rates": {"data": {"currency": "USD", "rates": dict.fromkeys(coins, "1")}},
             "/v2/time": {"data": {"epoch": asked.now() // 1000}},
         }
@@ -58,25 +78,61 @@ class Coinbase:
             return _refused("INVALID_ARGUMENT", "number of candles requested should be less than 350", now, 400)
         bars = asked.bars(symbol, length, start, min(end, now) + 1)
         text = texts(bars)
-        rows: list[object] = [
+        oldest_first: list[object] = [
             {"start": str(at // 1000), "low": low, "high": h, "open": o, "close": c, "volume": v}
             for at, low, h, o, c, v in zip(
-                bars.opened_at_ms.tolist(), text["low"], text["high"], text["open"], text["close"], text["volume_base"], strict=True
+                bars.opened_at_ms.tolist(),
+                text["low"],
+                text["high"],
+                text["open"],
+                text["close"],
+                text["volume_base"],
+                strict=True,
             )
-        ][::-1]
+        ]
+        rows = oldest_first[::-1]
         return Reply({"candles": rows}, now, rows=rows)
 
 
 def _product(symbol: str) -> dict[str, object]:
     base, quote = split(symbol)
-    return {"product_id": f"{base}-{quote}", "price": "1", "price_percentage_change_24h": "0", "volume_24h": "1",
-            "volume_percentage_change_24h": "0", "base_increment": "0.00000001", "quote_increment": "0.00001",
-            "quote_min_size": "1", "quote_max_size": "150000000", "base_min_size": "0.00000001", "base_max_size": "34000000",
-            "base_name": base, "quote_name": quote, "watched": False, "is_disabled": False, "new": False, "status": "online",
-            "cancel_only": False, "limit_only": False, "post_only": False, "trading_disabled": False, "auction_mode": False,
-            "product_type": "SPOT", "quote_currency_id": quote, "base_currency_id": base, "fcm_trading_session_details": None,
-            "mid_market_price": "", "alias": "", "alias_to": [], "base_display_symbol": base, "quote_display_symbol": quote,
-            "view_only": False, "price_increment": "0.00001", "display_name": f"{base}-{quote}", "product_venue": "CBE"}
+    return {
+        "product_id": f"{base}-{quote}",
+        "price": "1",
+        "price_percentage_change_24h": "0",
+        "volume_24h": "1",
+        "volume_percentage_change_24h": "0",
+        "base_increment": "0.00000001",
+        "quote_increment": "0.00001",
+        "quote_min_size": "1",
+        "quote_max_size": "150000000",
+        "base_min_size": "0.00000001",
+        "base_max_size": "34000000",
+        "base_name": base,
+        "quote_name": quote,
+        "watched": False,
+        "is_disabled": False,
+        "new": False,
+        "status": "online",
+        "cancel_only": False,
+        "limit_only": False,
+        "post_only": False,
+        "trading_disabled": False,
+        "auction_mode": False,
+        "product_type": "SPOT",
+        "quote_currency_id": quote,
+        "base_currency_id": base,
+        "fcm_trading_session_details": None,
+        "mid_market_price": "",
+        "alias": "",
+        "alias_to": [],
+        "base_display_symbol": base,
+        "quote_display_symbol": quote,
+        "view_only": False,
+        "price_increment": "0.00001",
+        "display_name": f"{base}-{quote}",
+        "product_venue": "CBE",
+    }
 
 
 def _refused(error: str, message: str, now_ms: int, status: int) -> Reply:

@@ -81,7 +81,7 @@ class VenueFormat(Protocol):
 
 def split(symbol: str) -> tuple[str, str]:
     """Base and quote of a unified symbol."""
-    base, quote = symbol.split(":")[0].split("/")
+    base, quote = symbol.split(":", maxsplit=1)[0].split("/")
     return base, quote
 
 

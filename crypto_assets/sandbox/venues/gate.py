@@ -8,8 +8,16 @@ from __future__ import annotations
 
 from crypto_assets.sandbox.venues.exchange import Asked, Reply, split, texts
 
-LENGTHS = {"1m": 60_000, "5m": 300_000, "15m": 900_000, "30m": 1_800_000, "1h": 3_600_000, "4h": 14_400_000, "8h": 28_800_000,
-           "1d": 86_400_000}
+LENGTHS = {
+    "1m": 60_000,
+    "5m": 300_000,
+    "15m": 900_000,
+    "30m": 1_800_000,
+    "1h": 3_600_000,
+    "4h": 14_400_000,
+    "8h": 28_800_000,
+    "1d": 86_400_000,
+}
 LIMIT, REACH = 1000, 10_000
 
 
@@ -31,9 +39,23 @@ class Gate:
             return Reply([], asked.now())
         if name == "/spot/currencies":
             coins = sorted({coin for symbol in symbols for coin in split(symbol)})
-            return Reply([{"currency": coin, "name": coin, "delisted": False, "withdraw_disabled": False, "withdraw_delayed": False,
-                           "deposit_disabled": False, "trade_disabled": False, "chain": coin, "chains": []} for coin in coins],
-                         asked.now())
+            return Reply(
+                [
+                    {
+                        "currency": coin,
+                        "name": coin,
+                        "delisted": False,
+                        "withdraw_disabled": False,
+                        "withdraw_delayed": False,
+                        "deposit_disabled": False,
+                        "trade_disabled": False,
+                        "chain": coin,
+                        "chains": [],
+                    }
+                    for coin in coins
+                ],
+                asked.now(),
+            )
         if name == "/spot/time":
             return Reply({"server_time": asked.now()}, asked.now())
         return None
@@ -56,14 +78,22 @@ class Gate:
         if (asked.number("to", now // 1000) * 1000 - start) // length > LIMIT:
             return _refused("INVALID_PARAM_VALUE", "Too many data points, maximum allowed is 1000", now)
         if (now - start) // length > REACH:
-            return _refused("INVALID_PARAM_VALUE", "Candlestick too long ago. Maximum 10000 points ago are allowed", now)
+            return _refused(
+                "INVALID_PARAM_VALUE", "Candlestick too long ago. Maximum 10000 points ago are allowed", now
+            )
         bars = asked.bars(symbol, length, start, end + 1)
         text = texts(bars)
         rows: list[object] = [
             [str(at // 1000), q, c, h, low, o, v, "true" if at + length <= now else "false"]
             for at, q, c, h, low, o, v in zip(
-                bars.opened_at_ms.tolist(), text["volume_quote"], text["close"], text["high"], text["low"], text["open"],
-                text["volume_base"], strict=True,
+                bars.opened_at_ms.tolist(),
+                text["volume_quote"],
+                text["close"],
+                text["high"],
+                text["low"],
+                text["open"],
+                text["volume_base"],
+                strict=True,
             )
         ]
         return Reply(rows, now, rows=rows)
@@ -71,9 +101,22 @@ class Gate:
 
 def _pair(symbol: str) -> dict[str, object]:
     base, quote = split(symbol)
-    return {"id": f"{base}_{quote}", "base": base, "base_name": base, "quote": quote, "quote_name": quote, "fee": "0.2",
-            "min_base_amount": "0.0001", "min_quote_amount": "1", "amount_precision": 6, "precision": 6,
-            "trade_status": "tradable", "sell_start": 0, "buy_start": 0, "type": "normal"}
+    return {
+        "id": f"{base}_{quote}",
+        "base": base,
+        "base_name": base,
+        "quote": quote,
+        "quote_name": quote,
+        "fee": "0.2",
+        "min_base_amount": "0.0001",
+        "min_quote_amount": "1",
+        "amount_precision": 6,
+        "precision": 6,
+        "trade_status": "tradable",
+        "sell_start": 0,
+        "buy_start": 0,
+        "type": "normal",
+    }
 
 
 def _refused(label: str, message: str, now_ms: int) -> Reply:

@@ -30,8 +30,19 @@ class Kraken:
             return _result({pair_id(symbol): _pair(symbol) for symbol in symbols}, asked.now())
         if name == "/Assets":
             coins = {coin for symbol in symbols for coin in split(symbol)}
-            return _result({_asset(coin): {"aclass": "currency", "altname": _alt(coin), "decimals": 10, "display_decimals": 5,
-                                           "status": "enabled"} for coin in sorted(coins)}, asked.now())
+            return _result(
+                {
+                    _asset(coin): {
+                        "aclass": "currency",
+                        "altname": _alt(coin),
+                        "decimals": 10,
+                        "display_decimals": 5,
+                        "status": "enabled",
+                    }
+                    for coin in sorted(coins)
+                },
+                asked.now(),
+            )
         if name == "/Time":
             return _result({"unixtime": asked.now() // 1000, "rfc1123": ""}, asked.now())
         return None
@@ -42,7 +53,9 @@ class Kraken:
 
     def _ohlc(self, asked: Asked) -> Reply:
         wanted = asked.query.get("pair", "")
-        symbol = asked.find_symbol(wanted, pair_id) or asked.find_symbol(wanted, lambda one: "".join(map(_alt, split(one))))
+        symbol = asked.find_symbol(wanted, pair_id) or asked.find_symbol(
+            wanted, lambda one: "".join(map(_alt, split(one)))
+        )
         if symbol is None:
             return Reply({"error": ["EQuery:Unknown asset pair"]}, asked.now())
         minutes, now = asked.number("interval", 1), asked.now(symbol)
@@ -56,8 +69,15 @@ class Kraken:
         rows: list[object] = [
             [at // 1000, o, h, low, c, w, v, n]
             for at, o, h, low, c, w, v, n in zip(
-                bars.opened_at_ms.tolist(), text["open"], text["high"], text["low"], text["close"], vwap, text["volume_base"],
-                bars.values["trade_count"].astype(int).tolist(), strict=True,
+                bars.opened_at_ms.tolist(),
+                text["open"],
+                text["high"],
+                text["low"],
+                text["close"],
+                vwap,
+                text["volume_base"],
+                bars.values["trade_count"].astype(int).tolist(),
+                strict=True,
             )
         ]
         last = (now - now % length - length) // 1000
@@ -82,11 +102,30 @@ def _alt(coin: str) -> str:
 
 def _pair(symbol: str) -> dict[str, object]:
     base, quote = split(symbol)
-    return {"altname": _alt(base) + _alt(quote), "wsname": f"{_alt(base)}/{_alt(quote)}", "aclass_base": "currency",
-            "base": _asset(base), "aclass_quote": "currency", "quote": _asset(quote), "lot": "unit", "cost_decimals": 5,
-            "pair_decimals": 5, "lot_decimals": 8, "lot_multiplier": 1, "leverage_buy": [], "leverage_sell": [],
-            "fees": [[0, 0.4]], "fees_maker": [[0, 0.25]], "fee_volume_currency": "ZUSD", "margin_call": 80, "margin_stop": 40,
-            "ordermin": "0.0001", "costmin": "0.5", "tick_size": "0.00001", "status": "online"}
+    return {
+        "altname": _alt(base) + _alt(quote),
+        "wsname": f"{_alt(base)}/{_alt(quote)}",
+        "aclass_base": "currency",
+        "base": _asset(base),
+        "aclass_quote": "currency",
+        "quote": _asset(quote),
+        "lot": "unit",
+        "cost_decimals": 5,
+        "pair_decimals": 5,
+        "lot_decimals": 8,
+        "lot_multiplier": 1,
+        "leverage_buy": [],
+        "leverage_sell": [],
+        "fees": [[0, 0.4]],
+        "fees_maker": [[0, 0.25]],
+        "fee_volume_currency": "ZUSD",
+        "margin_call": 80,
+        "margin_stop": 40,
+        "ordermin": "0.0001",
+        "costmin": "0.5",
+        "tick_size": "0.00001",
+        "status": "online",
+    }
 
 
 def _result(result: object, now_ms: int) -> Reply:

@@ -9,7 +9,15 @@ from __future__ import annotations
 from crypto_assets.sandbox.venues.binance import market_id, rows_of
 from crypto_assets.sandbox.venues.exchange import Asked, Reply, split
 
-LENGTHS = {"1m": 60_000, "5m": 300_000, "15m": 900_000, "30m": 1_800_000, "60m": 3_600_000, "4h": 14_400_000, "1d": 86_400_000}
+LENGTHS = {
+    "1m": 60_000,
+    "5m": 300_000,
+    "15m": 900_000,
+    "30m": 1_800_000,
+    "60m": 3_600_000,
+    "4h": 14_400_000,
+    "1d": 86_400_000,
+}
 LIMIT = 500
 
 
@@ -24,8 +32,16 @@ class Mexc:
         if asked.path == "/api/v3/klines":
             return self._klines(asked)
         if asked.path == "/api/v3/exchangeInfo":
-            return Reply({"timezone": "CST", "serverTime": asked.now(), "rateLimits": [], "exchangeFilters": [],
-                          "symbols": [_market(symbol) for symbol in asked.source.symbols("mexc")]}, asked.now())
+            return Reply(
+                {
+                    "timezone": "CST",
+                    "serverTime": asked.now(),
+                    "rateLimits": [],
+                    "exchangeFilters": [],
+                    "symbols": [_market(symbol) for symbol in asked.source.symbols("mexc")],
+                },
+                asked.now(),
+            )
         if asked.path == "/api/v3/time":
             return Reply({"serverTime": asked.now()}, asked.now())
         if asked.path.startswith("/api/v1/contract/detail"):
@@ -54,11 +70,28 @@ class Mexc:
 
 def _market(symbol: str) -> dict[str, object]:
     base, quote = split(symbol)
-    return {"symbol": market_id(symbol), "status": "1", "baseAsset": base, "quoteAsset": quote, "baseAssetPrecision": 8,
-            "quotePrecision": 8, "quoteAssetPrecision": 8, "baseCommissionPrecision": 8, "quoteCommissionPrecision": 8,
-            "orderTypes": ["LIMIT", "MARKET"], "isSpotTradingAllowed": True, "isMarginTradingAllowed": False,
-            "permissions": ["SPOT"], "filters": [], "maxQuoteAmount": "2000000", "makerCommission": "0",
-            "takerCommission": "0.0005", "baseSizePrecision": "0.000001", "quoteAmountPrecision": "1", "fullName": base}
+    return {
+        "symbol": market_id(symbol),
+        "status": "1",
+        "baseAsset": base,
+        "quoteAsset": quote,
+        "baseAssetPrecision": 8,
+        "quotePrecision": 8,
+        "quoteAssetPrecision": 8,
+        "baseCommissionPrecision": 8,
+        "quoteCommissionPrecision": 8,
+        "orderTypes": ["LIMIT", "MARKET"],
+        "isSpotTradingAllowed": True,
+        "isMarginTradingAllowed": False,
+        "permissions": ["SPOT"],
+        "filters": [],
+        "maxQuoteAmount": "2000000",
+        "makerCommission": "0",
+        "takerCommission": "0.0005",
+        "baseSizePrecision": "0.000001",
+        "quoteAmountPrecision": "1",
+        "fullName": base,
+    }
 
 
 FORMAT = Mexc()

@@ -9,8 +9,19 @@ from __future__ import annotations
 
 from crypto_assets.sandbox.venues.exchange import Asked, Reply, split, texts
 
-LENGTHS = {"1m": 60_000, "3m": 180_000, "5m": 300_000, "15m": 900_000, "30m": 1_800_000, "1H": 3_600_000, "2H": 7_200_000,
-           "4H": 14_400_000, "6Hutc": 21_600_000, "12Hutc": 43_200_000, "1Dutc": 86_400_000}
+LENGTHS = {
+    "1m": 60_000,
+    "3m": 180_000,
+    "5m": 300_000,
+    "15m": 900_000,
+    "30m": 1_800_000,
+    "1H": 3_600_000,
+    "2H": 7_200_000,
+    "4H": 14_400_000,
+    "6Hutc": 21_600_000,
+    "12Hutc": 43_200_000,
+    "1Dutc": 86_400_000,
+}
 _FAR = 4_102_444_800_000
 
 
@@ -35,7 +46,9 @@ class Okx:
 
     def error(self, status: int) -> object:
         """{"code", "msg", "data"}."""
-        code, message = ("50011", "Too Many Requests") if status in {418, 429} else ("50001", "Service temporarily unavailable")
+        code, message = (
+            ("50011", "Too Many Requests") if status in {418, 429} else ("50001", "Service temporarily unavailable")
+        )
         return {"code": code, "msg": message, "data": []}
 
     def _candles(self, asked: Asked, *, is_history: bool) -> Reply:
@@ -51,22 +64,49 @@ class Okx:
         below = max(asked.number("before", above - limit * length - 1), oldest, above - 5000 * length)
         bars = asked.bars(symbol, length, below + 1, above)
         text = texts(bars)
-        rows: list[object] = [
+        newest_first: list[object] = [
             [str(at), o, h, low, c, v, v, q, "1" if at + length <= now else "0"]
             for at, o, h, low, c, v, q in zip(
-                bars.opened_at_ms.tolist(), text["open"], text["high"], text["low"], text["close"], text["volume_base"],
-                text["volume_quote"], strict=True,
+                bars.opened_at_ms.tolist(),
+                text["open"],
+                text["high"],
+                text["low"],
+                text["close"],
+                text["volume_base"],
+                text["volume_quote"],
+                strict=True,
             )
-        ][::-1][:limit]
+        ]
+        rows = newest_first[::-1][:limit]
         return Reply({"code": "0", "msg": "", "data": rows}, now, rows=rows)
 
 
 def _instrument(symbol: str) -> dict[str, object]:
     base, quote = split(symbol)
-    return {"instType": "SPOT", "instId": f"{base}-{quote}", "uly": "", "instFamily": "", "category": "1", "baseCcy": base,
-            "quoteCcy": quote, "settleCcy": "", "ctVal": "", "ctMult": "", "ctValCcy": "", "optType": "", "stk": "",
-            "listTime": "1548133413000", "expTime": "", "lever": "10", "tickSz": "0.00001", "lotSz": "0.00000001",
-            "minSz": "0.00001", "ctType": "", "alias": "", "state": "live"}
+    return {
+        "instType": "SPOT",
+        "instId": f"{base}-{quote}",
+        "uly": "",
+        "instFamily": "",
+        "category": "1",
+        "baseCcy": base,
+        "quoteCcy": quote,
+        "settleCcy": "",
+        "ctVal": "",
+        "ctMult": "",
+        "ctValCcy": "",
+        "optType": "",
+        "stk": "",
+        "listTime": "1548133413000",
+        "expTime": "",
+        "lever": "10",
+        "tickSz": "0.00001",
+        "lotSz": "0.00000001",
+        "minSz": "0.00001",
+        "ctType": "",
+        "alias": "",
+        "state": "live",
+    }
 
 
 FORMAT = Okx()

@@ -7,6 +7,7 @@ What belongs here: run config, the choice of series, metadata, the asset itself.
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -39,11 +40,15 @@ class TooManyMarketsFailed(CryptoAssetsError):
 class OhlcvConfig(dg.Config):
     """What a run collects; left out means all that the universe names."""
 
-    markets: list[str] = Field(default=[], description="Unified symbols, as BTC/USDT. Empty: every market of the venue.")
+    markets: list[str] = Field(
+        default=[], description="Unified symbols, as BTC/USDT. Empty: every market of the venue."
+    )
     timeframes: list[str] = Field(default=[], description="Of 1m 5m 15m 30m 1h 4h 1d. Empty: those of the universe.")
     since: str = Field(default="", description="First opening time, ISO 8601, UTC. Empty: the partition's start.")
     until: str = Field(default="", description="Opening times before this, ISO 8601, UTC. Empty: the partition's end.")
-    refresh: bool = Field(default=False, description="Ask again for what is stored, to find what the venue has changed.")
+    refresh: bool = Field(
+        default=False, description="Ask again for what is stored, to find what the venue has changed."
+    )
 
 
 def choose_series(universe: Universe, window: VenueWindow, config: OhlcvConfig, served: frozenset[str]) -> list[Series]:
@@ -78,7 +83,9 @@ def parse_moment(text: str, name: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UniverseError(f"{name} is '{text[:40]}', no ISO 8601 time", way_out="Write it as 2026-01-31 or 2026-01-31T12:00.") from None
+        raise UniverseError(
+            f"{name} is '{text[:40]}', no ISO 8601 time", way_out="Write it as 2026-01-31 or 2026-01-31T12:00."
+        ) from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
@@ -121,7 +128,7 @@ def build_asset(grids: Grids) -> dg.AssetsDefinition:
     return ohlcv
 
 
-def _collect_window(  # noqa: PLR0913 - the parts of a run
+def _collect_window(
     log: dg.DagsterLogManager,
     warehouse: Warehouse,
     exchanges: Exchanges,
@@ -146,7 +153,9 @@ def _collect_window(  # noqa: PLR0913 - the parts of a run
 
 def _one_line(outcome: Outcome) -> str:
     series = outcome.series
-    told = f"{outcome.received} bars, {outcome.inserted} new, {outcome.changed} changed, {outcome.quarantined} quarantined"
+    told = (
+        f"{outcome.received} bars, {outcome.inserted} new, {outcome.changed} changed, {outcome.quarantined} quarantined"
+    )
     warning = f": {outcome.warning}" if outcome.warning else ""
     return f"{series.venue} {series.symbol} {series.timeframe}: {told}, {outcome.seconds:.1f} s{warning}"
 
@@ -163,22 +172,22 @@ def _judge(outcomes: Sequence[Outcome], bound: float) -> None:
     )
 
 
-def describe(warehouse: Warehouse, outcomes: Sequence[Outcome], seconds: float) -> dict[str, dg.MetadataValue[object]]:
+def describe(warehouse: Warehouse, outcomes: Sequence[Outcome], seconds: float) -> dict[str, dg.MetadataValue[Any]]:
     """What the run shows in the UI: counts, a row a series, column schema, a price line, timing."""
     firsts = [outcome.first for outcome in outcomes if outcome.first]
     lasts = [outcome.last for outcome in outcomes if outcome.last]
     warnings = [_one_line(outcome) for outcome in outcomes if outcome.warning]
-    metadata: dict[str, object] = {
+    counts = {
         "dagster/row_count": sum(outcome.received for outcome in outcomes),
         "rows_written": sum(outcome.inserted for outcome in outcomes),
         "rows_changed": sum(outcome.changed for outcome in outcomes),
         "rows_quarantined": sum(outcome.quarantined for outcome in outcomes),
         "bars_absent": sum(outcome.absent for outcome in outcomes),
-        "markets": dg.MetadataValue.table(
-            records=[dg.TableRecord(_record(outcome)) for outcome in outcomes] or [dg.TableRecord(_NOTHING)],
-        ),
-        "seconds": round(seconds, 2),
     }
+    metadata: dict[str, dg.MetadataValue[Any]] = {name: dg.MetadataValue.int(count) for name, count in counts.items()}
+    records = [dg.TableRecord(_record(outcome)) for outcome in outcomes] or [dg.TableRecord(_NOTHING)]
+    metadata["markets"] = dg.MetadataValue.table(records=records)
+    metadata["seconds"] = dg.MetadataValue.float(round(seconds, 2))
     if firsts:
         metadata["first_bar"] = dg.MetadataValue.timestamp(min(firsts))
         metadata["last_bar"] = dg.MetadataValue.timestamp(max(lasts))
@@ -187,7 +196,7 @@ def describe(warehouse: Warehouse, outcomes: Sequence[Outcome], seconds: float) 
     plot = _plot(warehouse, outcomes)
     if plot:
         metadata["close"] = dg.MetadataValue.md(plot)
-    return metadata  # type: ignore[return-value]
+    return metadata
 
 
 _NOTHING: dict[str, str | int | float] = {"market": "nothing to collect", "timeframe": "", "received": 0}
@@ -216,7 +225,9 @@ def _plot(warehouse: Warehouse, outcomes: Sequence[Outcome]) -> str:
         return ""
     first = filled[0]
     same = [one for one in filled if (one.venue, one.symbol) == (first.venue, first.symbol)]
-    by_points = sorted(same, key=lambda one: abs((one.end - one.start) / TIMEFRAME_LENGTH[one.timeframe] - PLOTTED_POINTS))
+    by_points = sorted(
+        same, key=lambda one: abs((one.end - one.start) / TIMEFRAME_LENGTH[one.timeframe] - PLOTTED_POINTS)
+    )
     one = by_points[0]
     frame = read_frame(
         warehouse,
@@ -232,4 +243,3 @@ def _plot(warehouse: Warehouse, outcomes: Sequence[Outcome]) -> str:
     if not svg:
         return ""
     return f"**{title}**, {closes.min():,.6g} to {closes.max():,.6g}\n\n![{title}]({data_uri(svg)})"
-

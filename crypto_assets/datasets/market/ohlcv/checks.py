@@ -30,22 +30,62 @@ _ORDER_BROKEN = or_(
 
 # Blocking: what would make every number derived from bars wrong. The rest leaves bars usable, so it only tells.
 RULES = (
-    Rule("key_is_unique", "One bar for each venue, symbol, timeframe and opening time.",
-         Dimension.ACCURACY, key_is_unique(ohlcv), blocking=True),
-    Rule("prices_in_order", "Low ≤ open, close ≤ high, and all are positive.",
-         Dimension.ACCURACY, rows_keep(ohlcv, _ORDER_BROKEN), blocking=True),
-    Rule("volume_not_negative", "Volumes and trade counts are zero or more.",
-         Dimension.ACCURACY, rows_keep(ohlcv, or_(_C.volume_base < 0, _C.volume_quote < 0, _C.trade_count < 0)), blocking=True),
-    Rule("no_bar_from_the_future", "Every bar had closed before it was stored.",
-         Dimension.ACCURACY, rows_keep(ohlcv, _C.known_at > _C.ingested_at + func.make_interval(0, 0, 0, 0, 0, 1)), blocking=True),
-    Rule("bars_on_grid", "A bar opens at a whole multiple of its length, in UTC.",
-         Dimension.ACCURACY, bars_on_grid(ohlcv), blocking=True),
-    Rule("jump_within_bound", "No move between adjacent bars beyond max_jump_pct of the universe: wider is a wrong price or a reused symbol.",
-         Dimension.ACCURACY, jump_within_bound(ohlcv), severity=AssetCheckSeverity.WARN),
-    Rule("grid_is_complete", "Of the opening times collected, at least min_completeness of the universe hold a bar, in every series.",
-         Dimension.COMPLETENESS, grid_is_complete(ohlcv, DATASET), severity=AssetCheckSeverity.WARN, passes=completeness_reaches_bound),
-    Rule("newest_bar_is_recent", "In the open month, the newest bar is younger than its length plus max_newest_bar_age_minutes.",
-         Dimension.TIMELINESS, newest_row_is_recent(ohlcv, DATASET)),
+    Rule(
+        "key_is_unique",
+        "One bar for each venue, symbol, timeframe and opening time.",
+        Dimension.ACCURACY,
+        key_is_unique(ohlcv),
+        blocking=True,
+    ),
+    Rule(
+        "prices_in_order",
+        "Low ≤ open, close ≤ high, and all are positive.",
+        Dimension.ACCURACY,
+        rows_keep(ohlcv, _ORDER_BROKEN),
+        blocking=True,
+    ),
+    Rule(
+        "volume_not_negative",
+        "Volumes and trade counts are zero or more.",
+        Dimension.ACCURACY,
+        rows_keep(ohlcv, or_(_C.volume_base < 0, _C.volume_quote < 0, _C.trade_count < 0)),
+        blocking=True,
+    ),
+    Rule(
+        "no_bar_from_the_future",
+        "Every bar had closed before it was stored.",
+        Dimension.ACCURACY,
+        rows_keep(ohlcv, _C.known_at > _C.ingested_at + func.make_interval(0, 0, 0, 0, 0, 1)),
+        blocking=True,
+    ),
+    Rule(
+        "bars_on_grid",
+        "A bar opens at a whole multiple of its length, in UTC.",
+        Dimension.ACCURACY,
+        bars_on_grid(ohlcv),
+        blocking=True,
+    ),
+    Rule(
+        "jump_within_bound",
+        "No move between adjacent bars beyond max_jump_pct of the universe: wider is a wrong price or a reused symbol.",
+        Dimension.ACCURACY,
+        jump_within_bound(ohlcv),
+        severity=AssetCheckSeverity.WARN,
+    ),
+    Rule(
+        "grid_is_complete",
+        "Of the opening times collected, at least min_completeness of the universe hold a bar, in every series.",
+        Dimension.COMPLETENESS,
+        grid_is_complete(ohlcv, DATASET),
+        severity=AssetCheckSeverity.WARN,
+        passes=completeness_reaches_bound,
+    ),
+    Rule(
+        "newest_bar_is_recent",
+        "In the open month, the newest bar is younger than its length plus max_newest_bar_age_minutes.",
+        Dimension.TIMELINESS,
+        newest_row_is_recent(ohlcv, DATASET),
+    ),
 )
 
 CHECKS = [make_check(DATASET, rule) for rule in RULES]

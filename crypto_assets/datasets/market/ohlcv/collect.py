@@ -49,7 +49,7 @@ class Outcome:
 
     Args:
         received: Sound bars that arrived.
-        absent: Bars that the venue did not have between the first and the last opening time it spoke for.
+        absent: Bars that the venue did not have, from the first one it had to where it spoke to.
         warning: Why the series is not complete; empty where it is.
         failed: Whether the venue failed it, so that it counts against the run.
     """
@@ -115,7 +115,9 @@ def join_pages(pages: Sequence[BarPage]) -> Bars:
     )
 
 
-def rechecked(spans: Sequence[Span], collected: Sequence[Span], wanted: Span, timeframe: str, now: datetime) -> list[Span]:
+def rechecked(
+    spans: Sequence[Span], collected: Sequence[Span], wanted: Span, timeframe: str, now: datetime
+) -> list[Span]:
     """The spans to ask for, widened backwards over the young bars that are stored already. Pure."""
     length = TIMEFRAME_LENGTH[timeframe]
     widened = []
@@ -184,7 +186,8 @@ def _store(warehouse: Warehouse, pages: Sequence[BarPage], outcome: Outcome) -> 
             mark_collected(connection, DATASET, series.venue, series.symbol, series.timeframe, start, end)
     first = _moment(int(bars.opened_at_ms[0])) if len(bars) else None
     last = _moment(int(bars.opened_at_ms[-1])) if len(bars) else None
-    due = round((end - start) / TIMEFRAME_LENGTH[series.timeframe])
+    due_from = start if outcome.first else first  # before the venue's first bar nothing is absent
+    due = round((end - due_from) / TIMEFRAME_LENGTH[series.timeframe]) if due_from else 0
     return replace(
         outcome,
         received=outcome.received + len(bars),

@@ -1,0 +1,138 @@
+"""What tests are given: a PostgreSQL of their own, a fresh database each, the recordings.
+
+What belongs here: fixtures that tests of several packages use. What does not: fixtures of one package.
+
+One server serves the whole session, shared by xdist's workers: whoever needs it first starts it, the others attach, and
+the controlling process stops it at the end. Each test gets a copy of a database that was migrated once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812 - a class under a function's name
+from sqlalchemy import make_url
+
+from crypto_assets.warehouse.connection import Warehouse, ensure_database
+from crypto_assets.warehouse.migrate import migrate
+from crypto_assets.warehouse.server import EmbeddedServer, ServerAddress
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+TEMPLATE = "migrated_template"
+_HOME = pytest.StashKey[Path]()
+
+
+class _Node(Protocol):
+    """What xdist's controller keeps of a worker."""
+
+    config: pytest.Config
+    workerinput: dict[str, object]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the folder of the session's server; a worker is told the controller's."""
+    told: Mapping[str, str] | None = getattr(config, "workerinput", None)
+    if told is not None:
+        config.stash[_HOME] = Path(told["postgres_home"])
+        return
+    folder = Path(tempfile.mkdtemp(prefix="crypto_assets_tests_"))
+    folder.chmod(0o755)  # where the tests run as root, the server's user must get in
+    config.stash[_HOME] = folder / "postgres"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: _Node) -> None:
+    """Tell a worker of xdist where the server is."""
+    node.workerinput["postgres_home"] = str(node.config.stash[_HOME])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the server, in the process that named its folder."""
+    home = config.stash.get(_HOME, None)
+    if home is not None and not hasattr(config, "workerinput"):
+        EmbeddedServer(home).stop()
+        shutil.rmtree(home.parent)
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> ServerAddress:
+    """The session's PostgreSQL, with a template database that holds the migrated schema."""
+    home = request.config.stash[_HOME]
+    address = EmbeddedServer(home).start()
+    with (home.parent / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        mark = home.parent / "template.ready"
+        if not mark.exists():
+            ensure_database(address.url(TEMPLATE))
+            migrate(Warehouse(address.url(TEMPLATE)), CHECKOUT / "sql")
+            mark.touch()
+    return address
+
+
+@pytest.fixture
+def empty_warehouse(server: ServerAddress) -> Iterator[Warehouse]:
+    """A database of the test's own with nothing in it."""
+    with _database(server, "template0") as warehouse:
+        yield warehouse
+
+
+@pytest.fixture
+def warehouse(server: ServerAddress) -> Iterator[Warehouse]:
+    """A database of the test's own with the migrated schema."""
+    with _database(server, TEMPLATE) as warehouse:
+        yield warehouse
+
+
+@pytest.fixture(scope="module")
+def shared_warehouse(server: ServerAddress) -> Iterator[Warehouse]:
+    """A migrated database that the tests of one module share; for those that roll back or only read."""
+    with _database(server, TEMPLATE) as warehouse:
+        yield warehouse
+
+
+@pytest.fixture
+def connection(warehouse: Warehouse) -> Iterator[Connection]:
+    """One transaction on the test's own database."""
+    with warehouse.connect() as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder of recorded market data, which is not part of the checkout."""
+    named = os.environ.get("CRYPTO_ASSETS_RECORDINGS")
+    folder = Path(named) if named else CHECKOUT.parent / "shared" / "data"
+    if not (folder / "recordings.yaml").is_file():
+        pytest.skip(f"no recordings in {folder}; CRYPTO_ASSETS_RECORDINGS names their folder")
+    return folder
+
+
+@contextmanager
+def _database(server: ServerAddress, template: str) -> Iterator[Warehouse]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    _administer(
+        server, sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+    )
+    try:
+        yield Warehouse(server.url(name))
+    finally:
+        _administer(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _administer(server: ServerAddress, statement: sql.Composable) -> None:
+    url = make_url(server.url("postgres").get_secret_value())
+    with closing(psycopg2.connect(**url.translate_connect_args(username="user", database="dbname"))) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
