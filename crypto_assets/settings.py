@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     sandbox_url: str | None = Field(default=None, description="Ask this loopback server instead of the providers.")
     webserver_port: int = Field(default=3000, ge=1, le=65535, description="Port of the web UI on 127.0.0.1.")
     log_level: str = Field(
-        default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe line shown."
+        default="WARNING", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe line shown."
     )
 
     @field_validator("database_url", "warehouse_url", "dagster_url")

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -48,6 +49,20 @@ def clear_errors(*, debug: bool) -> Iterator[None]:
             "Run it again with --debug and report what it shows.",
         )
         sys.exit(2)
+
+
+def log_to_stderr(level: str) -> None:
+    """Send log lines from `level` on to standard error: standard output belongs to answers that others read."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=True),
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def complain(problem: str, way_out: str = "") -> None:

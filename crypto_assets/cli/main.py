@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from crypto_assets.cli.console import NOTICES, OUT, clear_errors, table
+from crypto_assets.cli.console import NOTICES, OUT, clear_errors, log_to_stderr, table
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.settings import Settings, load_settings
 
@@ -40,7 +40,9 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Read the environment once, for whichever command follows."""
-    context.obj = load_settings(**({"profile": profile} if profile else {}))
+    settings = load_settings(**({"profile": profile} if profile else {}))
+    log_to_stderr(settings.log_level)
+    context.obj = settings
     _ = debug  # read by main() before any command is parsed, so that it holds for parsing too
 
 

@@ -15,6 +15,7 @@ from dataclasses import asdict
 import dagster as dg
 
 from crypto_assets.automation import OHLCV, collect_ohlcv
+from crypto_assets.cli.console import log_to_stderr
 from crypto_assets.cli.runs import Plan, RunReport
 from crypto_assets.definitions import build_definitions
 from crypto_assets.errors import CryptoAssetsError
@@ -66,10 +67,12 @@ def _report(plan: Plan, result: dg.ExecuteInProcessResult) -> RunReport:
 def main() -> int:
     """Run the plan given as the first argument; exit code 0 where the run succeeded."""
     logging.getLogger("dagster").setLevel(logging.INFO)
+    settings = load_settings()
+    log_to_stderr(settings.log_level)
     plan = Plan.from_json(sys.argv[1])
     try:
         with dg.DagsterInstance.get() as instance:
-            report = execute(plan, build_definitions(load_settings()), instance)
+            report = execute(plan, build_definitions(settings), instance)
     except CryptoAssetsError as error:
         report = RunReport(plan.venue, False, "", str(error))
     sys.stdout.write(json.dumps(asdict(report)) + "\n")

@@ -249,9 +249,7 @@ def _absent_bars(table: Table, dataset: str, window: VenueWindow) -> Select[tupl
     # Before the venue's first bar there is nothing to be complete.
     begin = (
         select(func.greatest(func.min(table.c.opened_at), func.lower(spans.c.span)))
-        .where(
-            table.c.venue == spans.c.venue, table.c.symbol == spans.c.symbol, table.c.timeframe == spans.c.timeframe
-        )
+        .where(table.c.venue == spans.c.venue, table.c.symbol == spans.c.symbol, table.c.timeframe == spans.c.timeframe)
         .correlate(spans)
         .scalar_subquery()
     )

@@ -13,6 +13,7 @@ from datetime import datetime
 import pandas as pd
 from psycopg2.extras import execute_values
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from crypto_assets.quality.findings import Dimension, Finding
 from crypto_assets.schema.bookkeeping import scores
@@ -62,12 +63,10 @@ def record_findings(
 
 def latest_scores(warehouse: Warehouse) -> pd.DataFrame:
     """The newest score of each series: dataset, venue, symbol, timeframe, scored_at, the four scores, window."""
+    series = (scores.c.dataset, scores.c.venue, scores.c.symbol, scores.c.timeframe)
     newest = (
         select(
-            scores.c.dataset,
-            scores.c.venue,
-            scores.c.symbol,
-            scores.c.timeframe,
+            *series,
             scores.c.scored_at,
             scores.c.window_start,
             scores.c.window_end,
@@ -76,8 +75,8 @@ def latest_scores(warehouse: Warehouse) -> pd.DataFrame:
             scores.c.timeliness,
             scores.c.overall,
         )
-        .distinct(scores.c.dataset, scores.c.venue, scores.c.symbol, scores.c.timeframe)
-        .order_by(scores.c.dataset, scores.c.venue, scores.c.symbol, scores.c.timeframe, scores.c.scored_at.desc())
+        .ext(distinct_on(*series))
+        .order_by(*series, scores.c.scored_at.desc())
     )
     return read_frame(warehouse, newest)
 

@@ -30,6 +30,9 @@ class BarColumns:
         return BarColumns(self.opened_at_ms[chosen], {name: self.values[name][chosen] for name in COLUMNS})
 
 
+NO_BARS = BarColumns(np.empty(0, dtype=np.int64), {name: np.empty(0) for name in COLUMNS})
+
+
 class BarSource(Protocol):
     """Where the sandbox's bars come from."""
 
@@ -41,6 +44,16 @@ class BarSource(Protocol):
 
     def now_ms(self, venue: str, symbol: str | None) -> int:
         """The venue's clock, for a market where its own clock differs (playback)."""
+
+
+def join(parts: Sequence[BarColumns]) -> BarColumns:
+    """Adjacent stretches of bars as one. Pure."""
+    if len(parts) == 1:
+        return parts[0]
+    return BarColumns(
+        np.concatenate([part.opened_at_ms for part in parts]),
+        {name: np.concatenate([part.values[name] for part in parts]) for name in COLUMNS},
+    )
 
 
 def aggregate(fine: BarColumns, length_ms: int) -> BarColumns:

@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from crypto_assets.sandbox.bars import BarColumns, aggregate
+from crypto_assets.sandbox.bars import NO_BARS, BarColumns, aggregate, join
 
 MINUTE_MS = 60_000
 LEVELS_USD = {
@@ -40,6 +40,7 @@ STABLE = frozenset({"USD", "USDT", "USDC", "FDUSD", "DAI"})
 SCALES_MINUTES = (1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144)
 MINUTE_SIGMA = 0.00045
 VENUE_SIGMA = 0.00015
+BLOCK_MINUTES = 64 * 1440
 DEFAULT_MARKETS: Mapping[str, Sequence[str]] = {
     **dict.fromkeys(
         ("binance", "mexc", "gate", "okx"),
@@ -67,7 +68,7 @@ class SeededMarket:
         self._seed = seed
         self._clock = clock
         self._markets = markets
-        self._cached = lru_cache(maxsize=64)(self._compute)
+        self._block = lru_cache(maxsize=512)(self._compute)  # at most 64 kB each
 
     def symbols(self, venue: str) -> Sequence[str]:
         """Unified symbols of the venue's markets."""
@@ -78,26 +79,36 @@ class SeededMarket:
         return self._clock()
 
     def bars(self, venue: str, symbol: str, length_ms: int, start_ms: int, end_ms: int) -> BarColumns:
-        """Bars opening in [start, end), up to the one still open."""
+        """Bars opening in [start, end), up to the one still open, which holds the minutes that have begun."""
         now = self._clock()
+        opens_last = now - now % length_ms
         first = -(-start_ms // length_ms) * length_ms
-        last = min(-(-end_ms // length_ms) * length_ms, now - now % length_ms + length_ms)
+        last = min(-(-end_ms // length_ms) * length_ms, opens_last + length_ms)
         if first >= last:
-            return self._cached(venue, symbol, length_ms, 0, 0)
-        whole = self._cached(venue, symbol, length_ms, first, last)
-        if last <= now:
-            return whole
-        # The open bar holds the minutes that have begun.
-        until = now - now % MINUTE_MS + MINUTE_MS
-        open_bar = aggregate(_minutes(self._seed, venue, symbol, last - length_ms, until), length_ms)
-        closed = whole.take(slice(0, len(whole) - 1))
-        return BarColumns(
-            np.append(closed.opened_at_ms, open_bar.opened_at_ms),
-            {name: np.append(closed.values[name], open_bar.values[name]) for name in closed.values},
-        )
+            return NO_BARS
+        span = _block_ms(length_ms)
+        blocks = [self._block(venue, symbol, length_ms, at) for at in range(first - first % span, last, span)]
+        if last > opens_last and length_ms > MINUTE_MS:
+            begun = now - now % MINUTE_MS + MINUTE_MS
+            closed = _between(blocks, first, opens_last)
+            return join([closed, aggregate(_minutes(self._seed, venue, symbol, opens_last, begun), length_ms)])
+        return _between(blocks, first, last)
 
-    def _compute(self, venue: str, symbol: str, length_ms: int, first: int, last: int) -> BarColumns:
-        return aggregate(_minutes(self._seed, venue, symbol, first, last), length_ms)
+    def _compute(self, venue: str, symbol: str, length_ms: int, first_ms: int) -> BarColumns:
+        """A block of bars as they are once all are closed: a stretch that every request for it can share."""
+        minutes = _minutes(self._seed, venue, symbol, first_ms, first_ms + _block_ms(length_ms))
+        return aggregate(minutes, length_ms)
+
+
+def _block_ms(length_ms: int) -> int:
+    """Length of a block: few enough minutes to be made in one go, few enough bars to be kept."""
+    return max(4, min(1024, BLOCK_MINUTES * MINUTE_MS // length_ms)) * length_ms
+
+
+def _between(blocks: Sequence[BarColumns], first_ms: int, last_ms: int) -> BarColumns:
+    bars = join(blocks)
+    low, high = np.searchsorted(bars.opened_at_ms, (first_ms, last_ms))
+    return bars.take(slice(int(low), int(high)))
 
 
 def _minutes(seed: int, venue: str, symbol: str, first_ms: int, last_ms: int) -> BarColumns:
@@ -153,13 +164,16 @@ def _coin(seed: int, coin: str, minutes: NDArray[np.int64]) -> NDArray[np.float6
 
 
 def _noise(key: int, minutes: NDArray[np.int64], scale: int) -> NDArray[np.float64]:
-    """Smooth noise in -1..1 whose knots are `scale` minutes apart."""
-    knot = minutes // scale
+    """Smooth noise in -1..1 for successive minutes; its knots are `scale` minutes apart."""
     if scale == 1:
-        return 2 * _uniform(key, knot) - 1
-    part = (minutes % scale) / scale
+        return 2 * _uniform(key, minutes) - 1
+    knot = minutes // scale
+    part = (minutes - knot * scale) / scale
     smooth = part * part * (3 - 2 * part)
-    left, right = _uniform(key, knot), _uniform(key, knot + 1)
+    # Mixing bits costs most of the time, so each knot is mixed once and not once a minute.
+    values = _uniform(key, np.arange(knot[0], knot[-1] + 2, dtype=np.int64))
+    index = knot - knot[0]
+    left, right = values[index], values[index + 1]
     return 2 * (left + (right - left) * smooth) - 1
 
 

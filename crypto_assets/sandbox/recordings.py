@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crypto_assets.errors import CryptoAssetsError
-from crypto_assets.sandbox.bars import COLUMNS, BarColumns, aggregate
+from crypto_assets.sandbox.bars import COLUMNS, NO_BARS, BarColumns, aggregate
 from crypto_assets.universe import Symbol, Timeframe, VenueName, timeframe_ms
 
 FILE = "recordings.yaml"
@@ -108,7 +108,7 @@ class Recordings:
         exact = [key for length, key in lengths if length == length_ms]
         finer = [key for length, key in lengths if length < length_ms and length_ms % length == 0]
         if not exact and not finer:
-            return _EMPTY
+            return NO_BARS
         columns = self._columns((exact or finer)[0])
         first = start_ms if exact else start_ms - start_ms % length_ms
         last = end_ms if exact else end_ms - end_ms % length_ms + length_ms
@@ -132,9 +132,6 @@ def list_series(folder: Path) -> list[RecordedSeries]:
         RecordingError: naming the file and the key that cannot be used.
     """
     return Recordings(folder).series()
-
-
-_EMPTY = BarColumns(np.empty(0, dtype=np.int64), {name: np.empty(0) for name in COLUMNS})
 
 
 def _read_listing(folder: Path) -> list[_Entry]:

@@ -21,7 +21,7 @@ from crypto_assets.sandbox.bars import BarSource
 from crypto_assets.sandbox.config import HOST, SandboxConfig
 from crypto_assets.sandbox.faults import ON_ROWS, Fault, FaultError, FaultPlan, parse_faults, spoil_rows
 from crypto_assets.sandbox.venues import FORMATS, VenueFormat
-from crypto_assets.sandbox.venues.exchange import Asked, Reply
+from crypto_assets.sandbox.venues.exchange import Asked, Reply, UnreadableNumberError
 
 HTML = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Checking your browser</body></html>"
 STATUSES = {"throttled": 429, "banned": 418, "unavailable": 503}
@@ -102,7 +102,10 @@ class SandboxApp:
             broken = await _break_connection(request, fault) or _error_instead(form, asked, fault)
             if broken is not None:
                 return broken
-        reply = form.answer(asked)
+        try:
+            reply = form.answer(asked)
+        except UnreadableNumberError as error:
+            reply = form.bad_parameter(error.parameter, asked.now())
         if reply is None:
             return web.json_response(form.error(404), status=404)
         return _written(reply, faults)

@@ -71,13 +71,11 @@ class _Encoded:
 
     def pattern(self) -> Int64s | None:
         """A number a row: -1 for NULL, else the length of the text; None where all rows are alike."""
-        is_varied = self.wire == "text" and self.values.ndim > 0
-        if not is_varied and self.nulls is None:
-            return None
-        if not is_varied:
-            return -self.nulls.astype(np.int64) if self.nulls is not None else None
+        nulls = self.nulls if self.nulls is not None and self.nulls.ndim else None
+        if self.wire != "text" or not self.values.ndim:
+            return None if nulls is None else -nulls.astype(np.int64)
         lengths = np.array([len(text) for text in self.texts] or [0], dtype=np.int64)[self.values.astype(np.int64)]
-        return lengths if self.nulls is None else np.where(self.nulls, -1, lengths)
+        return lengths if nulls is None else np.where(nulls, -1, lengths)
 
 
 def batch_length(batch: Batch) -> int:
@@ -294,9 +292,11 @@ def _encode_int(column: Column[object], array: Array, wire: str) -> _Encoded:
 
 def _is_whole(known: Array, bits: int) -> Bools:
     """Which values are whole and fit. Each kind of number is compared in its own, lest int64 is rounded to a float."""
+    limit = 2.0 ** (bits - 1)
     if known.dtype.kind == "f":
         numbers = known.astype(np.float64)
-        return np.asarray((numbers == np.floor(numbers)) & (np.abs(numbers + 0.5) <= 2.0 ** (bits - 1)))
+        # 2.0**63 is a float that no int64 reaches, so "less than" is exact.
+        return np.asarray((numbers == np.floor(numbers)) & (numbers >= -limit) & (numbers < limit))
     if known.dtype.kind == "u":
         return np.asarray(known.astype(np.uint64) <= np.uint64(2 ** (bits - 1) - 1))
     whole = known.astype(np.int64)

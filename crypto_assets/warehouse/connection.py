@@ -233,15 +233,15 @@ def _place(url: URL) -> str:
 
 def _unreachable(url: URL, error: Exception) -> DatabaseUnreachable:
     said = " ".join(str(error).split())
-    password = str(url.password) if url.password else ""
-    for secret in (password, quote(password, safe="")):
-        if secret:
-            said = said.replace(secret, "***")
     # A refused connection carries no code, only the server's words.
     if f'database "{url.database}" does not exist' in said:
         return DatabaseMissing(
             f"The server has no database {_place(url)}", way_out="`crypto-assets migrate` creates it."
         )
+    password = str(url.password) if url.password else ""
+    for secret in (password, quote(password, safe="")):
+        if secret:
+            said = said.replace(secret, "***")
     return DatabaseUnreachable(
         f"No connection to {_place(url)}: {said}",
         way_out="See whether the server runs and whether host, port, user and password are right.",

@@ -38,9 +38,12 @@ def may_hold(cursor: Cursor, table: Table, keys: Mapping[str, Values]) -> bool:
     query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(
         table_name(table), sql.SQL(" AND ").join(condition for condition, _ in known)
     )
-    with _planned_without(cursor, "seqscan"):  # with old statistics it would be chosen, and read the whole table
-        cursor.execute(query, [value for _, values in known for value in values])
-        row = cursor.fetchone()
+    # With old statistics a sequential scan would be chosen, and read the whole table.
+    cursor.execute(
+        sql.SQL("SET LOCAL enable_seqscan = off; {}").format(query), [value for _, values in known for value in values]
+    )
+    row = cursor.fetchone()
+    cursor.execute("SET LOCAL enable_seqscan = DEFAULT")
     return row is None or bool(row[0])
 
 

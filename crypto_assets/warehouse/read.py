@@ -32,7 +32,7 @@ def read_frame(warehouse: Warehouse, statement: Statement) -> pd.DataFrame:
 
     Types: timestamptz is datetime64[us, UTC]; double precision and numeric are float64 with NaN for NULL; whole numbers
     are int64, or Int64 for columns declared nullable (and wherever NULL turns up); booleans are bool, or boolean
-    likewise; dates are datetime64[s]; text is pandas' str. Other types come as text.
+    likewise; dates are datetime64[ms]; text is pandas' str. Other types come as text.
 
     Raises:
         DatabaseUnreachable: no connection.

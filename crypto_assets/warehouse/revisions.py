@@ -26,6 +26,7 @@ from sqlalchemy import (
     true,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from crypto_assets.errors import CryptoAssetsError
@@ -75,7 +76,7 @@ def as_of(table: Table, at: datetime, where: ColumnElement[bool] | None = None) 
     first = (
         select(revisions.c.old_row)
         .where(*since)
-        .distinct(revisions.c.key)
+        .ext(distinct_on(revisions.c.key))
         .order_by(revisions.c.key, revisions.c.superseded_at)
         .subquery("first_superseded")
     )

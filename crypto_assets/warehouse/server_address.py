@@ -52,7 +52,7 @@ def answers(address: ServerAddress, data: Path) -> bool:
             user=address.user,
             password=address.password.get_secret_value(),
             dbname="postgres",
-            connect_timeout=5,
+            connect_timeout=3,
             application_name="crypto_assets server check",
         )
     except psycopg2.OperationalError:  # refused, still starting, or a foreign server that rejects our password

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,12 @@ from crypto_assets.warehouse.merge import INGESTED_AT, may_hold, merge
 
 _SAVEPOINT = "before_straight_copy"
 _DECIDE = "Decide which row holds before writing."
+_CLOCK_AND_TRIGGERS = """
+SELECT clock_timestamp(),
+       EXISTS (SELECT FROM pg_trigger
+                WHERE tgrelid = %s::regclass AND tgfoid = 'audit.keep_revision()'::regprocedure),
+       set_config('crypto_assets.revisions_kept', '', true)
+"""
 
 
 class WriteRefused(CryptoAssetsError):
@@ -119,11 +125,16 @@ def replace(
     span = sql.SQL("{0} >= %s AND {0} < %s").format(sql.Identifier(time_column))
     delete = sql.SQL("DELETE FROM {} WHERE {}").format(table_name(table), sql.SQL(" AND ").join([*conditions, span]))
     with connection.cursor() as cursor:
+        # The new versions begin before the old ones end: for a moment they overlap, where the old one counts, and at no
+        # time is there none.
+        partitions, values = _partitions(cursor, table, batch)
+        cursor.execute(partitions + "SELECT clock_timestamp()", values)
+        row = cursor.fetchone()
+        stamped = encoded.plus(table.c[INGESTED_AT], row[0] if row else None)
         cursor.execute(delete, (*where.values(), start, end))
         deleted = cursor.rowcount
         if encoded.rows:
-            _make_partitions(cursor, table, batch)
-            copy_rows(cursor, table_name(table), encoded)
+            copy_rows(cursor, table_name(table), stamped)
     return WriteCounts(encoded.rows, encoded.rows, 0, 0, deleted)
 
 
@@ -134,6 +145,8 @@ def _columns_of(connection: Connection, table: Table, batch: Batch) -> list[Colu
             f"Writing {table} needs a transaction, and the connection commits each statement",
             way_out="Use `with warehouse.connect() as connection`.",
         )
+    if INGESTED_AT not in table.c or not table.primary_key.columns:
+        raise WriteRefused(f"{table} needs a primary key and the column {INGESTED_AT} to be written to")
     known = {column.name for column in table.columns if column.computed is None and column.name != INGESTED_AT}
     needed = {column.name for column in table.columns if not column.nullable and column.server_default is None}
     unknown, missing = sorted(batch.keys() - known), sorted((needed & known) - batch.keys())
@@ -191,18 +204,13 @@ def _refuse_outside(
 def _wall(moment: datetime) -> np.datetime64:
     if moment.tzinfo is None:
         raise WriteRefused(f"Expected a moment with its zone, and got {moment.isoformat()}")
-    return np.datetime64(int(moment.timestamp() * 1_000_000), "us")
+    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")
 
 
 def _prepare(cursor: Cursor, table: Table, batch: Batch) -> datetime:
     """Make the partitions, see that old values will be kept, and take the statement's time."""
-    _make_partitions(cursor, table, batch)
-    cursor.execute(
-        "SELECT clock_timestamp(), EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
-        " WHERE t.tgrelid = %s::regclass AND p.oid = 'audit.keep_revision()'::regprocedure),"
-        " set_config('crypto_assets.revisions_kept', '', true)",
-        (table_name(table).as_string(cursor),),
-    )
+    partitions, values = _partitions(cursor, table, batch)
+    cursor.execute(partitions + _CLOCK_AND_TRIGGERS, (*values, table_name(table).as_string(cursor)))
     row = cursor.fetchone()
     if row is None or not row[1]:
         raise WriteRefused(
@@ -213,20 +221,19 @@ def _prepare(cursor: Cursor, table: Table, batch: Batch) -> datetime:
     return moment
 
 
-def _make_partitions(cursor: Cursor, table: Table, batch: Batch) -> None:
+def _partitions(cursor: Cursor, table: Table, batch: Batch) -> tuple[str, list[object]]:
+    """The statement that makes the batch's year partitions, and its values; empty where the table has none."""
     column = table.info.get("partition_by")
     if column is None:
-        return
+        return "", []
     times = batch[column]
     if isinstance(times, np.ndarray):
         years = np.unique(times[~np.isnat(times)].astype("datetime64[Y]")).astype(str).tolist()
         moments = [f"{year}-01-01 00:00:00+00" for year in years]
     else:
         moments = [str(times)]
-    cursor.execute(
-        "SELECT ops.ensure_year_partition(%s::regclass, at) FROM unnest(%s::timestamptz[]) AS at",
-        (table_name(table).as_string(cursor), moments),
-    )
+    statement = "SELECT ops.ensure_year_partition(%s::regclass, at) FROM unnest(%s::timestamptz[]) AS at; "
+    return statement, [table_name(table).as_string(cursor), moments]
 
 
 def _copied_straight(cursor: Cursor, table: Table, batch: EncodedBatch) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pwd
 import shutil
@@ -100,7 +99,7 @@ def test_it_starts_attaches_stops_and_keeps_its_rows_and_port(folder: Path) -> N
 
 def test_it_is_safe_by_its_settings(folder: Path) -> None:
     address = EmbeddedServer(folder / "home").start()
-    shown = dict(
+    shown: dict[object, object] = dict(
         ask(  # type: ignore[arg-type]
             address,
             "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'listen_addresses', 'TimeZone', 'data_checksums',"
@@ -298,29 +297,24 @@ def test_programs_that_the_service_user_cannot_reach_are_copied_beside_the_data(
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
 
 
+AS_NOBODY = """
+import os, pwd, sys; from pathlib import Path; from crypto_assets.warehouse.server import EmbeddedServer
+warm = EmbeddedServer(Path(sys.argv[1]))  # loads everything: later this process may not read its own interpreter
+warm.start(); warm.pid(); warm.stop()
+nobody = pwd.getpwnam("nobody")
+os.setgroups([]); os.setgid(nobody.pw_gid); os.setuid(nobody.pw_uid); os.chdir("/")
+server = EmbeddedServer(Path(sys.argv[2]))
+server.start()
+owner = Path(f"/proc/{server.pid()}").stat().st_uid
+print(owner, server.stop())
+"""
+
+
 @as_root
 def test_an_ordinary_user_gets_a_server_of_its_own(folder: Path) -> None:
     nobody = pwd.getpwnam("nobody")
     owned = folder / "owned"
     owned.mkdir()
     os.chown(owned, nobody.pw_uid, nobody.pw_gid)
-    EmbeddedServer(folder / "warm").start()  # everything is imported before the fork: nobody may not read it later
-    # Forked, for an ordinary user need not be able to run this interpreter.
-    context = multiprocessing.get_context("fork")
-    answers = context.SimpleQueue()
-    child = context.Process(target=_start_as, args=(nobody.pw_uid, nobody.pw_gid, owned / "home", answers))
-    child.start()
-    child.join()
-    assert child.exitcode == 0
-    assert answers.get() == (nobody.pw_uid, True)
-
-
-def _start_as(uid: int, gid: int, home: Path, answers: multiprocessing.queues.SimpleQueue[tuple[int, bool]]) -> None:
-    os.setgroups([])
-    os.setgid(gid)
-    os.setuid(uid)
-    os.chdir("/")
-    server = EmbeddedServer(home)
-    server.start()
-    owner = Path(f"/proc/{server.pid()}").stat().st_uid
-    answers.put((owner, server.stop()))
+    answer = in_another_process(AS_NOBODY, str(folder / "roots"), str(owned / "home"))
+    assert answer == f"{nobody.pw_uid} True"

@@ -1,7 +1,9 @@
 """Binance, Binance.US and Binance USD-M futures: GET …/klines and …/exchangeInfo.
 
 Format: Binance's REST documents. A row is [open ms, open, high, low, close, volume, close ms, quote volume, trades, taker
-base, taker quote, "0"], ascending. Without endTime the answer starts at the first bar at or after startTime, however far.
+base, taker quote, "0"], ascending. startTime and endTime bound opening times, both inclusive. The answer starts at the
+first bar at or after startTime, however far behind it that is. A limit above the venue's is cut without a word. Weeks,
+months and three days, whose bars do not begin on multiples of their length, are not served, nor are seconds.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crypto_assets.sandbox.bars import BarColumns
-from crypto_assets.sandbox.venues.exchange import Asked, Reply, split, texts
+from crypto_assets.sandbox.venues.exchange import FAR_MS, Asked, Reply, counts, split, texts
 
 LENGTHS = {
     "1m": 60_000,
@@ -25,7 +27,6 @@ LENGTHS = {
     "12h": 43_200_000,
     "1d": 86_400_000,
 }
-_FAR = 4_102_444_800_000
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,17 @@ class Binance:
         code, message = codes.get(status, (-1000, "An unknown error occurred."))
         return {"code": code, "msg": message}
 
+    def bad_parameter(self, name: str, now_ms: int) -> Reply:
+        """-1100."""
+        return Reply(
+            {
+                "code": -1100,
+                "msg": f"Illegal characters found in parameter '{name}'; legal range is '^[0-9]{{1,20}}$'.",
+            },
+            now_ms,
+            400,
+        )
+
     def _klines(self, asked: Asked) -> Reply:
         symbol = asked.find_symbol(asked.query.get("symbol", ""), market_id)
         if symbol is None:
@@ -68,31 +80,12 @@ class Binance:
         length = LENGTHS.get(asked.query.get("interval", ""))
         if length is None:
             return Reply({"code": -1120, "msg": "Invalid interval."}, asked.now(symbol), 400)
-        limit = max(1, min(self.limit, asked.number("limit", 500)))
         now = asked.now(symbol)
-        if "startTime" in asked.query:
-            bars = self._from(asked, symbol, length, limit)
-        else:
-            last = min(now, asked.number("endTime", now))
-            bars = asked.bars(symbol, length, last - limit * length, last + 1)
-        rows = rows_of(bars, length)[:limit]
+        limit = asked.page_limit(500, self.limit)
+        span = (asked.number("startTime", 0), asked.number("endTime", FAR_MS) + 1)
+        page = asked.first_bars if "startTime" in asked.query else asked.last_bars
+        rows: list[object] = list(rows_of(page(symbol, length, span, limit), length))
         return Reply(rows, now, rows=rows)
-
-    def _from(self, asked: Asked, symbol: str, length: int, limit: int) -> BarColumns:
-        start, now = asked.number("startTime", 0), asked.now(symbol)
-        if "endTime" in asked.query:
-            return asked.bars(symbol, length, start, min(asked.number("endTime", _FAR), start + limit * length) + 1)
-        span = limit * length
-        while start <= now:
-            found = asked.bars(symbol, length, start, start + span)
-            if len(found):
-                missing = limit - len(found)
-                if missing and start + span <= now:
-                    found = asked.bars(symbol, length, start, min(now + 1, start + span + 40 * missing * length))
-                return found
-            start += span
-            span = min(span * 4, 2000 * length)
-        return asked.bars(symbol, length, 0, 0)
 
     def _market(self, symbol: str) -> dict[str, object]:
         base, quote = split(symbol)
@@ -137,11 +130,10 @@ def market_id(symbol: str) -> str:
     return "".join(split(symbol))
 
 
-def rows_of(bars: BarColumns, length_ms: int) -> list[object]:
+def rows_of(bars: BarColumns, length_ms: int) -> list[list[object]]:
     """Rows of twelve fields."""
     text = texts(bars)
     times = bars.opened_at_ms.tolist()
-    counts = bars.values["trade_count"].astype(int).tolist()
     return [
         [at, o, h, low, c, v, at + length_ms - 1, q, n, "0", "0", "0"]
         for at, o, h, low, c, v, q, n in zip(
@@ -152,7 +144,7 @@ def rows_of(bars: BarColumns, length_ms: int) -> list[object]:
             text["close"],
             text["volume_base"],
             text["volume_quote"],
-            counts,
+            counts(bars),
             strict=True,
         )
     ]

@@ -66,6 +66,10 @@ class Coinbase:
         name = "rate_limit_exceeded" if status in {418, 429} else "unavailable"
         return {"error": name, "code": status, "message": name}
 
+    def bad_parameter(self, name: str, now_ms: int) -> Reply:
+        """INVALID_ARGUMENT."""
+        return _refused("INVALID_ARGUMENT", f"{name} must be an integer", now_ms, 400)
+
     def _candles(self, asked: Asked, product: str) -> Reply:
         symbol = asked.find_symbol(product, lambda one: "-".join(split(one)))
         if symbol is None:

@@ -5,12 +5,32 @@ What belongs here: types and the two or three lines each format would repeat. Wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.sandbox.bars import COLUMNS, BarColumns, BarSource
 from crypto_assets.sandbox.faults import ON_BARS, Fault, spoil_bars
+
+FAR_MS = 4_102_444_800_000  # 2100: behind every clock
+_WHOLE = re.compile(r"-?\d{1,15}")
+
+
+class UnreadableNumberError(CryptoAssetsError):
+    """A query parameter that is no whole number.
+
+    Args:
+        parameter: Its name.
+    """
+
+    def __init__(self, parameter: str) -> None:
+        super().__init__(f"Parameter {parameter} is no whole number", way_out="Send digits.")
+        self.parameter = parameter
 
 
 @dataclass(frozen=True)
@@ -45,20 +65,52 @@ class Asked:
 
     def bars(self, symbol: str, length_ms: int, start_ms: int, end_ms: int) -> BarColumns:
         """Bars opening in [start, end), spoilt by the faults that concern bars."""
-        found = self.source.bars(self.venue, symbol, length_ms, start_ms, end_ms)
-        struck = [fault for fault in self.faults if fault.kind in ON_BARS]
-        return spoil_bars(found, struck, self.now(symbol), length_ms) if struck else found
+        return self._spoilt(self.source.bars(self.venue, symbol, length_ms, start_ms, end_ms), symbol, length_ms)
+
+    def first_bars(self, symbol: str, length_ms: int, span: tuple[int, int], limit: int) -> BarColumns:
+        """The first `limit` bars opening in span, a [start, end) in ms, however far behind its start they are."""
+        start, end = span[0], min(span[1], self.now(symbol) + 1)
+        reach = limit * length_ms
+        while True:
+            found = self.source.bars(self.venue, symbol, length_ms, start, min(start + reach, end))
+            if len(found) >= limit or start + reach >= end:
+                return self._spoilt(found.take(slice(0, limit)), symbol, length_ms)
+            reach *= 4
+
+    def last_bars(self, symbol: str, length_ms: int, span: tuple[int, int], limit: int) -> BarColumns:
+        """The last `limit` bars opening in span, a [start, end) in ms, the one still open included."""
+        start, end = span[0], min(span[1], self.now(symbol) + 1)
+        reach = limit * length_ms
+        while True:
+            found = self.source.bars(self.venue, symbol, length_ms, max(start, end - reach), end)
+            if len(found) >= limit or end - reach <= start:
+                return self._spoilt(found.take(slice(max(0, len(found) - limit), None)), symbol, length_ms)
+            reach *= 4
 
     def number(self, name: str, default: int) -> int:
-        """A query parameter as a whole number."""
-        try:
-            return int(float(self.query.get(name, default)))
-        except ValueError:
+        """A query parameter as a whole number.
+
+        Raises:
+            UnreadableNumberError: it is none.
+        """
+        text = self.query.get(name)
+        if text is None:
             return default
+        if not _WHOLE.fullmatch(text):
+            raise UnreadableNumberError(name)
+        return int(text)
+
+    def page_limit(self, default: int, most: int) -> int:
+        """The parameter `limit`, between 1 and what the venue serves: venues cut what is more, without a word."""
+        return max(1, min(most, self.number("limit", default)))
 
     def find_symbol(self, market_id: str, id_of: Callable[[str], str]) -> str | None:
         """The unified symbol whose venue id this is."""
         return next((symbol for symbol in self.source.symbols(self.venue) if id_of(symbol) == market_id), None)
+
+    def _spoilt(self, found: BarColumns, symbol: str, length_ms: int) -> BarColumns:
+        struck = [fault for fault in self.faults if fault.kind in ON_BARS]
+        return spoil_bars(found, struck, self.now(symbol), length_ms) if struck else found
 
 
 class VenueFormat(Protocol):
@@ -78,6 +130,9 @@ class VenueFormat(Protocol):
     def error(self, status: int) -> object:
         """The body of an error of that status, in the venue's words."""
 
+    def bad_parameter(self, name: str, now_ms: int) -> Reply:
+        """The answer to a parameter that is no number."""
+
 
 def split(symbol: str) -> tuple[str, str]:
     """Base and quote of a unified symbol."""
@@ -86,11 +141,22 @@ def split(symbol: str) -> tuple[str, str]:
 
 
 def texts(bars: BarColumns) -> dict[str, list[str]]:
-    """Each column as the shortest decimal text that reads back the same."""
-    return {name: [format_number(value) for value in bars.values[name].tolist()] for name in COLUMNS}
+    """Each column but the count as the shortest decimal text that reads back the same, without an exponent."""
+    return {name: format_numbers(bars.values[name]) for name in COLUMNS[:-1]}
 
 
-def format_number(value: float) -> str:
-    """A number as venues write it: no exponent."""
-    text = repr(value)
-    return f"{value:.12f}".rstrip("0").rstrip(".") if "e" in text else text
+def counts(bars: BarColumns) -> list[int]:
+    """The number of trades of each bar."""
+    found: list[int] = bars.values["trade_count"].astype(np.int64).tolist()
+    return found
+
+
+def format_numbers(column: NDArray[np.float64]) -> list[str]:
+    """Numbers as venues write them: no exponent."""
+    numbers = column.tolist()
+    # Only outside of this range does Python write an exponent; asking once for all is what keeps a page cheap.
+    if (((column >= 1e-4) | (column == 0)) & (column < 1e16)).all():
+        return [repr(number) for number in numbers]
+    return [
+        f"{number:.12f}".rstrip("0").removesuffix(".") if "e" in repr(number) else repr(number) for number in numbers
+    ]

@@ -65,6 +65,10 @@ class Gate:
         label = "TOO_MANY_REQUESTS" if status in {418, 429} else "SERVER_ERROR"
         return {"label": label, "message": label.replace("_", " ").lower()}
 
+    def bad_parameter(self, name: str, now_ms: int) -> Reply:
+        """INVALID_PARAM_VALUE."""
+        return _refused("INVALID_PARAM_VALUE", f"Invalid value for parameter {name}", now_ms)
+
     def _candlesticks(self, asked: Asked) -> Reply:
         symbol = asked.find_symbol(asked.query.get("currency_pair", ""), lambda one: "_".join(split(one)))
         if symbol is None:
@@ -73,15 +77,14 @@ class Gate:
         now = asked.now(symbol)
         if length is None:
             return _refused("INVALID_PARAM_VALUE", "Invalid interval", now)
-        end = min(asked.number("to", now // 1000) * 1000, now)
-        start = asked.number("from", (end - (asked.number("limit", 100) - 1) * length) // 1000) * 1000
-        if (asked.number("to", now // 1000) * 1000 - start) // length > LIMIT:
-            return _refused("INVALID_PARAM_VALUE", "Too many data points, maximum allowed is 1000", now)
-        if (now - start) // length > REACH:
-            return _refused(
-                "INVALID_PARAM_VALUE", "Candlestick too long ago. Maximum 10000 points ago are allowed", now
-            )
-        bars = asked.bars(symbol, length, start, end + 1)
+        refusal = _range_refusal(asked, length, now)
+        if refusal is not None:
+            return _refused("INVALID_PARAM_VALUE", refusal, now)
+        end = asked.number("to", now // 1000) * 1000 + 1
+        if "from" in asked.query:
+            bars = asked.first_bars(symbol, length, (asked.number("from", 0) * 1000, end), LIMIT + 1)
+        else:
+            bars = asked.last_bars(symbol, length, (0, end), asked.page_limit(100, LIMIT))
         text = texts(bars)
         rows: list[object] = [
             [str(at // 1000), q, c, h, low, o, v, "true" if at + length <= now else "false"]
@@ -97,6 +100,19 @@ class Gate:
             )
         ]
         return Reply(rows, now, rows=rows)
+
+
+def _range_refusal(asked: Asked, length_ms: int, now_ms: int) -> str | None:
+    """What is wrong with the points asked for, or None."""
+    limit, end = asked.number("limit", 100), asked.number("to", now_ms // 1000) * 1000
+    start = asked.number("from", (end - limit * length_ms) // 1000) * 1000
+    if "limit" in asked.query and "from" in asked.query:
+        return "limit conflicts with from and to"
+    if limit > LIMIT or (end - start) // length_ms > LIMIT:
+        return f"Too many data points, maximum allowed is {LIMIT}"
+    if (now_ms - start) // length_ms > REACH:
+        return f"Candlestick too long ago. Maximum {REACH} points ago are allowed"
+    return None
 
 
 def _pair(symbol: str) -> dict[str, object]:

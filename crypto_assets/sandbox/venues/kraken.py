@@ -1,12 +1,15 @@
 """Kraken spot: GET /0/public/OHLC, Assets and AssetPairs.
 
 Format: Kraken's REST documents. {"error": [], "result": {pair: rows, "last": seconds}}; rows of eight: [seconds, open, high,
-low, close, vwap, volume, count]. Only the newest 720 bars are served, whatever `since` says; errors come with status 200.
+low, close, vwap, volume, count]. Only the newest 720 closed bars and the open one are served, whatever `since` says; `last`
+is the newest closed one. Errors come with status 200.
 """
 
 from __future__ import annotations
 
-from crypto_assets.sandbox.venues.exchange import Asked, Reply, format_number, split, texts
+import numpy as np
+
+from crypto_assets.sandbox.venues.exchange import Asked, Reply, counts, format_numbers, split, texts
 
 MINUTES = frozenset({1, 5, 15, 30, 60, 240, 1440, 10_080, 21_600})
 REACH = 720
@@ -51,6 +54,10 @@ class Kraken:
         """{"error": […]}."""
         return {"error": ["EAPI:Rate limit exceeded" if status in {418, 429} else "EService:Unavailable"]}
 
+    def bad_parameter(self, name: str, now_ms: int) -> Reply:
+        """EGeneral:Invalid arguments."""
+        return Reply({"error": [f"EGeneral:Invalid arguments:{name}"]}, now_ms)
+
     def _ohlc(self, asked: Asked) -> Reply:
         wanted = asked.query.get("pair", "")
         symbol = asked.find_symbol(wanted, pair_id) or asked.find_symbol(
@@ -62,10 +69,11 @@ class Kraken:
         if minutes not in MINUTES:
             return Reply({"error": ["EGeneral:Invalid arguments"]}, now)
         length = minutes * 60_000
-        newest = asked.bars(symbol, length, now - now % length - (REACH - 1) * length, now + 1)
+        newest = asked.last_bars(symbol, length, (now - now % length - REACH * length, now + 1), REACH + 1)
         bars = newest.take(newest.opened_at_ms > asked.number("since", 0) * 1000)
         text = texts(bars)
-        vwap = [format_number(value) for value in ((bars.values["high"] + bars.values["low"]) / 2).round(6).tolist()]
+        traded = bars.values["volume_base"] > 0  # Kraken says 0.0 where nothing was traded
+        vwap = format_numbers(np.where(traded, (bars.values["high"] + bars.values["low"]) / 2, 0).round(6))
         rows: list[object] = [
             [at // 1000, o, h, low, c, w, v, n]
             for at, o, h, low, c, w, v, n in zip(
@@ -76,7 +84,7 @@ class Kraken:
                 text["close"],
                 vwap,
                 text["volume_base"],
-                bars.values["trade_count"].astype(int).tolist(),
+                counts(bars),
                 strict=True,
             )
         ]

@@ -7,7 +7,7 @@ is "60m"; at most 500 bars; endTime is exclusive.
 from __future__ import annotations
 
 from crypto_assets.sandbox.venues.binance import market_id, rows_of
-from crypto_assets.sandbox.venues.exchange import Asked, Reply, split
+from crypto_assets.sandbox.venues.exchange import FAR_MS, Asked, Reply, split
 
 LENGTHS = {
     "1m": 60_000,
@@ -52,6 +52,10 @@ class Mexc:
         """{"code", "msg"}."""
         return {"code": status, "msg": "Too Many Requests" if status in {418, 429} else "Service unavailable"}
 
+    def bad_parameter(self, name: str, now_ms: int) -> Reply:
+        """700008."""
+        return Reply({"code": 700008, "msg": f"Illegal characters found in parameter '{name}'"}, now_ms, 400)
+
     def _klines(self, asked: Asked) -> Reply:
         symbol = asked.find_symbol(asked.query.get("symbol", ""), market_id)
         if symbol is None:
@@ -60,11 +64,14 @@ class Mexc:
         if length is None:
             return Reply({"code": -1121, "msg": "Invalid interval."}, asked.now(symbol), 400)
         now = asked.now(symbol)
-        limit = max(1, min(LIMIT, asked.number("limit", LIMIT)))
-        end = min(asked.number("endTime", now + 1), now + 1)
-        start = asked.number("startTime", end - limit * length)
-        bars = asked.bars(symbol, length, start, min(end, start + LIMIT * length))
-        rows = [row[:8] for row in rows_of(bars, length)][:limit]  # type: ignore[index]
+        limit = asked.page_limit(LIMIT, LIMIT)
+        end = asked.number("endTime", FAR_MS)
+        if "startTime" in asked.query:
+            start = asked.number("startTime", 0)
+            bars = asked.first_bars(symbol, length, (start, min(end, start + LIMIT * length)), limit)
+        else:
+            bars = asked.last_bars(symbol, length, (0, end), limit)
+        rows: list[object] = [row[:8] for row in rows_of(bars, length)]
         return Reply(rows, now, rows=rows)
 
 

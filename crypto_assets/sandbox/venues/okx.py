@@ -1,13 +1,13 @@
 """OKX spot: GET /api/v5/market/candles, …/history-candles and /public/instruments.
 
 Format: OKX's v5 documents. {"code": "0", "msg": "", "data": rows}, newest first; rows of nine texts: [ms, open, high, low,
-close, volume, volume in base, volume in quote, confirm]. `before` and `after` are exclusive bounds below and above; recent
-candles reach 1,440 bars back and come 300 a page, history 100.
+close, volume, volume in base, volume in quote, confirm]. `before` and `after` are exclusive bounds below and above; of what lies
+between them, the newest page is served. 300 a page; recent candles reach 1,440 bars back. Week and month are not served.
 """
 
 from __future__ import annotations
 
-from crypto_assets.sandbox.venues.exchange import Asked, Reply, split, texts
+from crypto_assets.sandbox.venues.exchange import FAR_MS, Asked, Reply, split, texts
 
 LENGTHS = {
     "1m": 60_000,
@@ -22,7 +22,7 @@ LENGTHS = {
     "12Hutc": 43_200_000,
     "1Dutc": 86_400_000,
 }
-_FAR = 4_102_444_800_000
+LIMIT, RECENT_BARS = 300, 1440
 
 
 class Okx:
@@ -51,6 +51,10 @@ class Okx:
         )
         return {"code": code, "msg": message, "data": []}
 
+    def bad_parameter(self, name: str, now_ms: int) -> Reply:
+        """51000."""
+        return Reply({"code": "51000", "msg": f"Parameter {name} error", "data": []}, now_ms, 400)
+
     def _candles(self, asked: Asked, *, is_history: bool) -> Reply:
         symbol = asked.find_symbol(asked.query.get("instId", ""), lambda one: "-".join(split(one)))
         if symbol is None:
@@ -58,13 +62,11 @@ class Okx:
         length, now = LENGTHS.get(asked.query.get("bar", "1m")), asked.now(symbol)
         if length is None:
             return Reply({"code": "51000", "msg": "Parameter bar error", "data": []}, now)
-        limit = max(1, min(100 if is_history else 300, asked.number("limit", 100)))
-        above = min(asked.number("after", _FAR), now + 1)
-        oldest = 0 if is_history else now - 1440 * length
-        below = max(asked.number("before", above - limit * length - 1), oldest, above - 5000 * length)
-        bars = asked.bars(symbol, length, below + 1, above)
+        oldest = 0 if is_history else now - RECENT_BARS * length
+        span = (max(asked.number("before", 0) + 1, oldest), asked.number("after", FAR_MS))
+        bars = asked.last_bars(symbol, length, span, asked.page_limit(100, LIMIT))
         text = texts(bars)
-        newest_first: list[object] = [
+        oldest_first: list[object] = [
             [str(at), o, h, low, c, v, v, q, "1" if at + length <= now else "0"]
             for at, o, h, low, c, v, q in zip(
                 bars.opened_at_ms.tolist(),
@@ -77,7 +79,7 @@ class Okx:
                 strict=True,
             )
         ]
-        rows = newest_first[::-1][:limit]
+        rows = oldest_first[::-1]
         return Reply({"code": "0", "msg": "", "data": rows}, now, rows=rows)
 
 

@@ -29,7 +29,7 @@ from crypto_assets.warehouse.read import read_frame
 # The open window is collected every 30 minutes: two missed ticks are worth a look, four mean that it stands still.
 FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=timedelta(minutes=75), fail_window=timedelta(minutes=135))
 # A run that failed by its share of markets is worth two more tries, well apart: outages last minutes.
-RETRY = dg.RetryPolicy(max_retries=2, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+RETRY = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 PLOTTED_POINTS = 160
 
 
@@ -119,7 +119,7 @@ def build_asset(grids: Grids) -> dg.AssetsDefinition:
             outcomes: list[Outcome] = []
             for window in venue_windows(context.partition_keys):
                 outcomes += _collect_window(context.log, warehouse, exchanges, in_force.universe, window, config)
-            _judge(outcomes, in_force.universe.bounds.max_failed_market_share)
+            judge(outcomes, in_force.universe.bounds.max_failed_market_share)
         except CryptoAssetsError as error:
             # A venue or a database may recover; a wrong symbol or date stays wrong however often it is tried.
             raise dg.Failure(str(error), allow_retries=not isinstance(error, UniverseError)) from error
@@ -160,7 +160,12 @@ def _one_line(outcome: Outcome) -> str:
     return f"{series.venue} {series.symbol} {series.timeframe}: {told}, {outcome.seconds:.1f} s{warning}"
 
 
-def _judge(outcomes: Sequence[Outcome], bound: float) -> None:
+def judge(outcomes: Sequence[Outcome], bound: float) -> None:
+    """Let a run stand while no more than `bound` of its series failed. Pure.
+
+    Raises:
+        TooManyMarketsFailed: naming the first of them.
+    """
     failed = [outcome for outcome in outcomes if outcome.failed]
     if not failed or len(failed) / len(outcomes) <= bound:
         return

@@ -7,7 +7,7 @@ asking and parsing (clients), SQL (warehouse).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -79,7 +79,9 @@ def collect_series(warehouse: Warehouse, exchange: Exchange, series: Series, *, 
     began = time.monotonic()
     outcome = Outcome(series)
     try:
-        for span in _wanted(warehouse, exchange, series, refresh):
+        spans, note = _wanted(warehouse, exchange, series, refresh)
+        outcome = replace(outcome, warning=note)
+        for span in spans:
             for batch in _batches(exchange.pages(series.symbol, series.timeframe, *span)):
                 outcome = _store(warehouse, batch, outcome)
     except Malformed as error:
@@ -87,7 +89,7 @@ def collect_series(warehouse: Warehouse, exchange: Exchange, series: Series, *, 
         outcome = replace(outcome, quarantined=outcome.quarantined + kept, warning=str(error), failed=True)
     except ProviderError as error:
         outcome = replace(outcome, warning=str(error), failed=True)
-    return replace(_with_reach(exchange, outcome), seconds=time.monotonic() - began)
+    return replace(outcome, seconds=time.monotonic() - began)
 
 
 def build_rows(series: Series, bars: Bars) -> Batch:
@@ -129,20 +131,24 @@ def rechecked(
     return widened
 
 
-def _wanted(warehouse: Warehouse, exchange: Exchange, series: Series, refresh: bool) -> list[Span]:
+def _wanted(warehouse: Warehouse, exchange: Exchange, series: Series, refresh: bool) -> tuple[list[Span], str]:
+    """The spans to ask for, and a note where some of what is missing is beyond the venue's reach."""
     now = datetime.now(UTC)
-    reach = exchange.reach(series.timeframe, now)
-    start = max(series.start, reach) if reach else series.start
-    # Whole bars behind the local clock's future cannot exist; a margin keeps the venue's own clock in charge.
+    # Whole bars beyond our clock cannot exist; the margin leaves the decision to the venue's.
     end = min(series.end, now + timedelta(days=1))
-    if start >= end:
-        return []
-    if refresh:
-        return [(start, end)]
-    with warehouse.connect() as connection:
-        collected = read_collected(connection, DATASET, series.venue, series.symbol, series.timeframe)
-    spans = missing_spans(start, end, collected)
-    return rechecked(spans, collected, (start, end), series.timeframe, now)
+    if series.start >= end:
+        return [], ""
+    collected: list[Span] = []
+    if not refresh:
+        with warehouse.connect() as connection:
+            collected = read_collected(connection, DATASET, series.venue, series.symbol, series.timeframe)
+    missing = missing_spans(series.start, end, collected)
+    reach = exchange.reach(series.timeframe, now)
+    note = ""
+    if reach is not None and missing and missing[0][0] < reach:
+        note = f"{exchange.name} no longer serves bars before {reach:%Y-%m-%d %H:%M} UTC"
+        missing = [(max(start, reach), stop) for start, stop in missing if stop > reach]
+    return rechecked(missing, collected, (series.start, end), series.timeframe, now), note
 
 
 def _batches(pages: Iterator[BarPage]) -> Iterator[list[BarPage]]:
@@ -213,16 +219,5 @@ def _keep_payload(warehouse: Warehouse, series: Series, error: Malformed) -> int
         )
 
 
-def _with_reach(exchange: Exchange, outcome: Outcome) -> Outcome:
-    reach = exchange.reach(outcome.series.timeframe, datetime.now(UTC))
-    if reach is None or outcome.series.start >= reach or outcome.warning:
-        return outcome
-    note = f"{exchange.name} no longer serves bars before {reach:%Y-%m-%d %H:%M} UTC"
-    return replace(outcome, warning=note)
-
-
 def _moment(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
-
-
-type Progress = Callable[[Outcome], None]
