@@ -7,7 +7,7 @@ The open month is collected every half hour by a schedule; months without any da
 automatic_history_days, by an automation condition; everything else by a backfill. All of them run the same asset.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -72,15 +72,15 @@ def schedules_of(universe: Universe) -> list[dg.ScheduleDefinition]:
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Collects the open month of every venue; a venue whose last run is still at work is left out.",
     )
-    def open_month(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    def open_month(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         now = context.scheduled_execution_time.astimezone(UTC)
-        for venue in venues:
-            keys = [join_key(month, venue) for month in open_months(now)]
-            if _is_busy(context.instance, venue):
-                yield dg.SkipReason(f"{venue}: the last run is still at work")
-                continue
-            for key in keys:
-                yield dg.RunRequest(run_key=f"{now:%Y-%m-%dT%H:%M} {key}", partition_key=key)
+        busy = [venue for venue in venues if _is_busy(context.instance, venue)]
+        if len(busy) == len(venues):
+            return dg.SkipReason("The last runs of all venues are still at work.")
+        if busy:
+            context.log.info("Left out, the last run is still at work: %s", ", ".join(busy))
+        keys = [join_key(month, venue) for venue in venues if venue not in busy for month in open_months(now)]
+        return [dg.RunRequest(run_key=f"{now:%Y-%m-%dT%H:%M} {key}", partition_key=key) for key in keys]
 
     return [open_month]
 

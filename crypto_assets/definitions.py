@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import warnings
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 
@@ -18,6 +19,7 @@ from crypto_assets.partitions import Grids, grids_of
 from crypto_assets.quality.universe_check import universe_file_is_valid
 from crypto_assets.resources import UniverseFile, resources_of, warehouse_of
 from crypto_assets.settings import Settings, load_settings
+from crypto_assets.universe import Universe
 
 
 def dataset_modules(part: str) -> Iterator[ModuleType]:
@@ -40,6 +42,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         SettingsError: no database is named.
     """
     universe = UniverseFile(settings.universe_file, warehouse_of(settings)).in_force().universe
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # Dagster's version is pinned, so its betas do not move
+        return _put_together(settings, universe)
+
+
+def _put_together(settings: Settings, universe: Universe) -> dg.Definitions:
     venues = sorted(universe.venues)
     return dg.Definitions(
         assets=with_automation(build_assets(grids_of(universe.history_from, venues)), universe),

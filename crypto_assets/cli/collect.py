@@ -31,7 +31,10 @@ def run_backfill(
     """
     venues, markets, timeframes = chosen
     with Environment(settings) as environment:
-        universe = UniverseFile(settings.universe_file, environment.warehouse).in_force().universe
+        in_force = UniverseFile(settings.universe_file, environment.warehouse).in_force()
+        if in_force.problem:
+            complain(f"The universe is refused, the last valid version holds: {in_force.problem}")
+        universe = in_force.universe
         plans = [replace(plan, refresh=refresh) for plan in plan_runs(universe, *span, venues, markets, timeframes)]
         reports = run_plans(environment, universe, plans, jobs=jobs)
     print_reports(reports)

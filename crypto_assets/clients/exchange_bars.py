@@ -157,8 +157,9 @@ def _read(
 
 
 def _columns(rows: list[object], layout: Layout) -> tuple[Integers, NDArray[np.float64], NDArray[np.bool_]]:
-    raw_times = np.array([_cell(row, layout.time) for row in rows], dtype=np.float64)
-    milliseconds = raw_times * layout.time_unit_ms
+    if not set(map(type, rows)) <= {list, dict}:  # indexing a string gives a character, and "5" is a number
+        raise TypeError("a row is neither a list nor an object")
+    milliseconds = _column(rows, layout.time) * layout.time_unit_ms
     if not (np.abs(milliseconds) < 1e15).all():  # false for NaN too
         raise ValueError("the opening time is no number or out of any range")
     times = np.round(milliseconds).astype(np.int64)
@@ -166,21 +167,24 @@ def _columns(rows: list[object], layout: Layout) -> tuple[Integers, NDArray[np.f
     for i, name in enumerate(NUMBERS):
         key: Key | None = getattr(layout, name)
         if key is not None:
-            numbers[i] = np.array([_cell(row, key) for row in rows], dtype=np.float64)
+            numbers[i] = _column(rows, key)
     finished: NDArray[np.bool_] = np.ones(len(rows), dtype=bool)
     if layout.closed is not None:
         mark, meaning = layout.closed
-        finished = np.array([str(_cell(row, mark)).lower() == meaning for row in rows], dtype=bool)
+        finished = np.array([str(value).lower() == meaning for value in _cells(rows, mark)], dtype=bool)
     return times, numbers, finished
 
 
-def _cell(row: object, key: Key) -> object:
-    if isinstance(row, str | bytes):  # indexing a string gives a character, and "5" is a number
-        raise TypeError("the row is text")
-    value = row[key]  # type: ignore[index]
-    if isinstance(value, bool) or value is None:
-        raise TypeError(f"field {key} holds {value}")
-    return value
+def _column(rows: list[object], key: Key) -> Floats:
+    values = _cells(rows, key)
+    foreign = set(map(type, values)) - {str, int, float}
+    if foreign:
+        raise TypeError(f"field {key} holds {', '.join(sorted(kind.__name__ for kind in foreign))}")
+    return np.array(values, dtype=np.float64)
+
+
+def _cells(rows: list[object], key: Key) -> list[object]:
+    return [row[key] for row in rows]  # type: ignore[index]  # lists and objects, as checked
 
 
 def _broken_rules(times: Integers, numbers: NDArray[np.float64], length_ms: int) -> list[str]:

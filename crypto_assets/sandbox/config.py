@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.sandbox.bars import BarSource
 from crypto_assets.sandbox.faults import Fault
 from crypto_assets.sandbox.market import SeededMarket
@@ -18,6 +19,10 @@ from crypto_assets.sandbox.recordings import Recordings
 
 HOST = "127.0.0.1"
 DEFAULT_SEED = 7
+
+
+class SandboxConfigError(CryptoAssetsError):
+    """A configuration that no sandbox can be set up from."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class SandboxConfig:
         port: On 127.0.0.1; 0 picks a free one.
         seed: Of the made-up market and of the faults' dice.
         recordings: Play this folder instead of the made-up market.
-        now: ISO 8601 time at which the clock stands still; None for the real time.
+        now: ISO 8601 time at which the made-up market's clock stands still; None for the real time. Recordings keep
+            their own clock.
         faults: In force from the start.
     """
 
@@ -43,6 +49,7 @@ class SandboxConfig:
 
         Raises:
             RecordingError: the folder cannot be played.
+            SandboxConfigError: `now` is no time.
         """
         if self.recordings is not None:
             recordings = Recordings(self.recordings)
@@ -51,9 +58,18 @@ class SandboxConfig:
         return SeededMarket(self.seed, self.clock())
 
     def clock(self) -> Callable[[], int]:
-        """Reads the present in epoch milliseconds, or always the time given."""
+        """Reads the present in epoch milliseconds, or always the time given; without an offset it is UTC.
+
+        Raises:
+            SandboxConfigError: `now` is no time.
+        """
         if self.now is None:
             return lambda: time.time_ns() // 1_000_000
-        moment = datetime.fromisoformat(self.now)
+        try:
+            moment = datetime.fromisoformat(self.now)
+        except ValueError:
+            raise SandboxConfigError(
+                f"'{self.now}' is no time", way_out="Write it as ISO 8601: 2026-03-10T12:00:00+00:00."
+            ) from None
         standing = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
         return lambda: standing

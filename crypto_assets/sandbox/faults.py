@@ -36,6 +36,7 @@ Kind = Literal[
     "ohlc_broken",
     "dropped",
     "half_open",
+    "slow_body",
     "clock_skew",
 ]
 ON_BARS = frozenset({"missing_bars", "late_bars", "revised_bars", "ohlc_broken"})
@@ -55,7 +56,7 @@ class Fault(BaseModel):
         route: Only paths that hold this text.
         rate: Share of matching requests that it strikes.
         times: Only the first so many matching requests; None for all.
-        seconds: For latency, half_open and clock_skew (may be negative there).
+        seconds: For latency, half_open, slow_body and clock_skew (may be negative there).
         retry_after: Value of a Retry-After header for throttled and banned.
         as_json: Whether an error status carries the venue's JSON, or plain text.
         bars: How many bars late_bars and revised_bars concern; how many rows the others break.

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.sandbox.config import SandboxConfig
@@ -31,6 +32,7 @@ class SandboxProcess(AbstractContextManager["SandboxProcess"]):
     def __init__(self, config: SandboxConfig) -> None:
         self._config = config
         self._process: subprocess.Popen[str] | None = None
+        self._words: IO[str] | None = None
         self.url = ""
 
     def __enter__(self) -> Self:
@@ -39,22 +41,22 @@ class SandboxProcess(AbstractContextManager["SandboxProcess"]):
         Raises:
             SandboxFailed: with its own words.
         """
+        self._words = tempfile.TemporaryFile(
+            "w+", encoding="utf-8"
+        )  # a pipe nobody reads would fill and block the child
         process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "crypto_assets.sandbox", *_arguments(self._config)],
             stdin=subprocess.PIPE,  # the child ends when this pipe closes, however we end
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._words,
             text=True,
             start_new_session=True,
         )
         self._process = process
         line = process.stdout.readline() if process.stdout else ""
         if not line.startswith("sandbox ready at "):
-            said = process.stderr.read().strip() if process.stderr else ""
-            process.wait()
-            raise SandboxFailed(
-                said.removeprefix("Error: ") or "The sandbox did not start", way_out="Run `crypto-assets sandbox`."
-            )
+            said = self._end(process).removeprefix("Error: ")
+            raise SandboxFailed(said or "The sandbox did not start", way_out="Run `crypto-assets sandbox`.")
         self.url = line.removeprefix("sandbox ready at ").strip()
         if self._config.faults:
             self.set_faults(self._config.faults)
@@ -64,9 +66,11 @@ class SandboxProcess(AbstractContextManager["SandboxProcess"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the child."""
-        process = self._process
-        if process is None:
-            return
+        if self._process is not None:
+            self._end(self._process)
+
+    def _end(self, process: subprocess.Popen[str]) -> str:
+        """End the child, and tell what it said on its error stream."""
         if process.stdin:
             process.stdin.close()
         try:
@@ -74,9 +78,15 @@ class SandboxProcess(AbstractContextManager["SandboxProcess"]):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream:
-                stream.close()
+        if process.stdout:
+            process.stdout.close()
+        said, words = "", self._words
+        if words is not None:
+            words.seek(0)
+            said = words.read().strip()
+            words.close()
+        self._process, self._words = None, None
+        return said
 
     def set_faults(self, faults: Sequence[Fault]) -> None:
         """Put these faults in force, and no others."""
@@ -90,6 +100,10 @@ class SandboxProcess(AbstractContextManager["SandboxProcess"]):
         """How often each `venue path` has been asked for."""
         counted = self._ask("GET", "requests")["requests"]
         return {str(key): int(str(value)) for key, value in counted.items()} if isinstance(counted, dict) else {}
+
+    def most_in_flight(self) -> int:
+        """The most requests that were answered at the same time."""
+        return int(str(self._ask("GET", "requests")["most_in_flight"]))
 
     def _ask(self, method: str, name: str, content: object = None) -> Mapping[str, object]:
         body = json.dumps(content).encode() if content is not None else None

@@ -5,7 +5,7 @@ What belongs here: reading and checking the folder, and serving exactly what the
 recordings.yaml holds `bars:`, a list of {venue, symbol, timeframe, file, columns}. Files are Parquet, Feather or CSV (also
 .csv.gz); times are UTC; `columns.opened_at` names the column of opening times, and open, high, low, close, volume,
 volume_quote and trade_count may be mapped likewise. The clock of a series stands in the middle of its last bar, so that
-one is the bar still open.
+one is the bar still open. What a file does not hold, quote volume or trade count, is written as 0.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 import yaml
 from numpy.typing import NDArray
+from pyarrow import csv, feather, parquet
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crypto_assets.errors import CryptoAssetsError
@@ -75,9 +76,7 @@ class Recordings:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._entries: dict[tuple[str, str, str], _Entry] = {
-            (one.venue, one.symbol, one.timeframe): one for one in _read_listing(folder)
-        }
+        self._entries = _by_series(_read_listing(folder))
         self._read: dict[tuple[str, str, str], BarColumns] = {}
 
     def series(self) -> list[RecordedSeries]:
@@ -134,6 +133,19 @@ def list_series(folder: Path) -> list[RecordedSeries]:
     return Recordings(folder).series()
 
 
+def _by_series(entries: Sequence[_Entry]) -> dict[tuple[str, str, str], _Entry]:
+    found: dict[tuple[str, str, str], _Entry] = {}
+    for number, one in enumerate(entries):
+        key = (one.venue, one.symbol, one.timeframe)
+        if key in found:
+            raise RecordingError(
+                f"{FILE}: bars.{number}: {' '.join(key)} stands twice: {found[key].file} and {one.file}",
+                way_out="Remove one of the two.",
+            )
+        found[key] = one
+    return found
+
+
 def _read_listing(folder: Path) -> list[_Entry]:
     path = folder / FILE
     try:
@@ -144,9 +156,7 @@ def _read_listing(folder: Path) -> list[_Entry]:
             f"Cannot read {path.name} in {folder.name}: {error}", way_out="Name a folder that holds one."
         ) from None
     except yaml.YAMLError as error:
-        raise RecordingError(
-            f"{FILE} is no YAML: {' '.join(str(error).split())[:200]}", way_out="Correct it."
-        ) from None
+        raise RecordingError(f"{FILE} is no YAML: {_one_line(error)}", way_out="Correct it.") from None
     except ValidationError as error:
         issue = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in issue["loc"]) or FILE
@@ -154,55 +164,88 @@ def _read_listing(folder: Path) -> list[_Entry]:
 
 
 def _read_bars(folder: Path, entry: _Entry) -> BarColumns:
-    frame = _read_file(folder, entry.file)
-    names = {name: _column_name(frame, name, entry) for name in ("opened_at", *COLUMNS)}
+    table = _read_file(folder, entry.file)
+    names = {name: _column_name(table, name, entry) for name in ("opened_at", *COLUMNS)}
     missing = [name for name in ("opened_at", *COLUMNS[:5]) if names[name] is None]
     if missing:
         raise RecordingError(
-            f"{entry.file} has no column for {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}",
+            f"{entry.file} has no column for {', '.join(missing)}; it has {', '.join(table.column_names)}",
             way_out=f"Map it in {FILE} under columns.",
         )
-    times = _milliseconds(frame[names["opened_at"]])
+    if not table.num_rows:
+        raise RecordingError(f"{entry.file} holds no row", way_out="Replace or remove it.")
+    times = _milliseconds(table, str(names["opened_at"]), entry)
     if (np.diff(times) <= 0).any():
         raise RecordingError(
             f"{entry.file}: opening times do not ascend", way_out="Sort it and remove what stands twice."
         )
-    values = {
-        name: frame[column].to_numpy(dtype=np.float64) if column is not None else np.zeros(len(frame))
-        for name, column in names.items()
-        if name != "opened_at"
-    }
-    return BarColumns(times, values)
+    return BarColumns(times, {name: _numbers(table, names[name], entry) for name in COLUMNS})
 
 
-def _read_file(folder: Path, name: str) -> pd.DataFrame:
+def _read_file(folder: Path, name: str) -> pa.Table:
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise RecordingError(f"{name} leads out of the folder", way_out="Name files below the folder.")
     try:
         if path.suffix == ".parquet":
-            return pd.read_parquet(path)
+            return parquet.read_table(path)
         if path.suffix == ".feather":
-            return pd.read_feather(path)
+            return feather.read_table(path)
         if path.name.endswith((".csv", ".csv.gz")):
-            return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise RecordingError(f"Cannot read {name}: {error}", way_out="Replace or remove it.") from None
+            return csv.read_csv(path)
+    except (OSError, ValueError) as error:  # Arrow's own errors are both
+        raise RecordingError(f"Cannot read {name}: {_one_line(error)}", way_out="Replace or remove it.") from None
     raise RecordingError(f"{name} is neither Parquet, Feather nor CSV", way_out="Convert it.")
 
 
-def _column_name(frame: pd.DataFrame, name: str, entry: _Entry) -> str | None:
+def _column_name(table: pa.Table, name: str, entry: _Entry) -> str | None:
     mapped = entry.columns.get(name) or entry.columns.get(name.removesuffix("_base"))
     if mapped is not None:
-        if mapped not in frame.columns:
+        if mapped not in table.column_names:
             raise RecordingError(f"{entry.file} has no column '{mapped}' for {name}", way_out=f"Correct it in {FILE}.")
         return mapped
-    return next((alias for alias in ALIASES.get(name, (name,)) if alias in frame.columns), None)
+    return next((alias for alias in ALIASES.get(name, (name,)) if alias in table.column_names), None)
 
 
-def _milliseconds(column: pd.Series) -> NDArray[np.int64]:
-    if pd.api.types.is_numeric_dtype(column):  # epoch seconds or milliseconds
-        numbers = column.to_numpy(dtype=np.int64)
-        return numbers if numbers.max() > 10**11 else np.asarray(numbers * 1000, dtype=np.int64)
-    moments = pd.to_datetime(column, utc=True)
-    return np.asarray(moments.dt.as_unit("ms").astype("int64").to_numpy(), dtype=np.int64)
+def _numbers(table: pa.Table, column: str | None, entry: _Entry) -> NDArray[np.float64]:
+    if column is None:
+        return np.zeros(table.num_rows)
+    try:
+        numbers: NDArray[np.float64] = table[column].cast(pa.float64()).to_numpy()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise RecordingError(
+            f"{entry.file}: column {column}: {_one_line(error)}", way_out="Make it all numbers."
+        ) from None
+    if not np.isfinite(numbers).all():
+        row = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        raise RecordingError(
+            f"{entry.file}: column {column}: row {row} holds no finite number", way_out="Remove that row."
+        )
+    return numbers
+
+
+def _milliseconds(table: pa.Table, column: str, entry: _Entry) -> NDArray[np.int64]:
+    try:
+        times: NDArray[np.int64] = _epoch(table[column]).to_numpy()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise RecordingError(
+            f"{entry.file}: column {column}: {_one_line(error)}",
+            way_out="Write each time as ISO 8601, or as epoch seconds or milliseconds.",
+        ) from None
+    return times if times[-1] > 10**11 else times * 1000  # seconds, where that would be 1973
+
+
+def _epoch(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Times as whole numbers: milliseconds, or what stood there if those were numbers."""
+    if column.null_count:
+        raise pa.ArrowInvalid("a row has no time")
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        has_zone = str(column[0]).endswith("Z") or "+" in str(column[0])
+        column = column.cast(pa.timestamp("ms", "UTC" if has_zone else None))
+    if pa.types.is_temporal(column.type):
+        column = column.cast(pa.timestamp("ms", getattr(column.type, "tz", None)))
+    return column.cast(pa.int64())
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -108,7 +108,9 @@ class SandboxApp:
             reply = form.bad_parameter(error.parameter, asked.now())
         if reply is None:
             return web.json_response(form.error(404), status=404)
-        return _written(reply, faults)
+        response = _written(reply, faults)
+        slow = sum(fault.seconds for fault in faults if fault.kind == "slow_body")
+        return await _dripped(request, response, slow) if slow > 0 else response
 
 
 async def _break_connection(request: web.Request, fault: Fault) -> web.StreamResponse | None:
@@ -127,6 +129,19 @@ async def _break_connection(request: web.Request, fault: Fault) -> web.StreamRes
             request.transport.abort()
         return response
     return None
+
+
+async def _dripped(request: web.Request, answer: web.Response, seconds: float) -> web.StreamResponse:
+    """The same answer, its second half later by that many seconds."""
+    body = answer.body if isinstance(answer.body, bytes) else b""
+    response = web.StreamResponse(status=answer.status, headers=answer.headers)
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    await asyncio.sleep(seconds)
+    await response.write(body[len(body) // 2 :])
+    await response.write_eof()
+    return response
 
 
 def _error_instead(form: VenueFormat, asked: Asked, fault: Fault) -> web.Response | None:

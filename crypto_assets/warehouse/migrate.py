@@ -85,7 +85,8 @@ def migrate(warehouse: Warehouse, sql_folder: Path) -> MigrationReport:
     Raises:
         DatabaseNewerThanCode, MigrationChanged: nothing was applied.
         MigrationFailed: the file named was refused; the files before it are applied.
-        MigrationError: the folder is unusable, or another process has held the lock for ten minutes.
+        MigrationError: the folder is unusable, the user may not create schemas, or another process has held the lock
+            for ten minutes.
         DatabaseUnreachable: no connection.
     """
     files = _read_files(sql_folder)
@@ -164,8 +165,14 @@ def _alone(warehouse: Warehouse) -> Iterator[None]:
 
 
 def _open_backend(warehouse: Warehouse) -> _Backend:
-    with warehouse.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}")
+    try:
+        with warehouse.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}")
+    except psycopg2.errors.InsufficientPrivilege as error:
+        raise MigrationError(
+            f"The user may not create schemas in {warehouse.place}",
+            way_out="Migrate as the database's owner, or have the owner grant CREATE on the database.",
+        ) from error
     url = make_url(warehouse.url.get_secret_value())
     address = DatabaseURI(
         scheme="postgresql",

@@ -9,7 +9,7 @@ from crypto_assets.sandbox.bars import BarColumns, aggregate
 from crypto_assets.sandbox.market import SeededMarket
 
 MINUTE = 60_000
-NOW = 1_900_000_020_000  # 20 s into a minute of 2030
+NOW = 1_900_000_040_000  # 20 s into a minute of 2030
 
 
 def _market(seed: int = 7) -> SeededMarket:
@@ -75,6 +75,32 @@ def test_the_bar_still_open_holds_the_minutes_that_have_begun() -> None:
     minutes = _market().bars("binance", "BTC/USDT", MINUTE, last, NOW + MINUTE)
     assert bars.values["close"][-1] == minutes.values["close"][-1]
     assert int(minutes.opened_at_ms[-1]) <= NOW
+
+
+@pytest.mark.parametrize(("length", "bars"), [(MINUTE, 3000), (60 * MINUTE, 1500), (1440 * MINUTE, 150)])
+def test_a_span_over_several_cached_blocks_is_whole_and_like_its_parts(length: int, bars: int) -> None:
+    market, start = _market(), 1_700_006_400_000  # a midnight
+    whole = market.bars("gate", "SOL/USDT", length, start, start + bars * length)
+    assert whole.opened_at_ms.tolist() == [start + n * length for n in range(bars)]
+    part = _market().bars("gate", "SOL/USDT", length, start + 7 * length, start + (bars - 3) * length)
+    for name in whole.values:
+        np.testing.assert_array_equal(part.values[name], whole.values[name][7:-3])
+    assert (whole.values["open"][1:] == whole.values["close"][:-1]).all()
+
+
+def test_a_span_that_holds_no_opening_time_is_empty() -> None:
+    assert len(_market().bars("gate", "SOL/USDT", MINUTE, NOW + MINUTE, NOW + 9 * MINUTE)) == 0
+    assert len(_market().bars("gate", "SOL/USDT", MINUTE, NOW, NOW + 1)) == 0
+
+
+def test_a_clock_on_the_boundary_has_just_opened_a_bar() -> None:
+    boundary = 1_900_000_800_000 - 1_900_000_800_000 % (60 * MINUTE)
+    bars = SeededMarket(7, lambda: boundary).bars("okx", "ETH/USDT", 60 * MINUTE, boundary - 60 * MINUTE, boundary + 1)
+    assert bars.opened_at_ms.tolist() == [boundary - 60 * MINUTE, boundary]
+    minute = SeededMarket(7, lambda: boundary).bars("okx", "ETH/USDT", MINUTE, boundary, boundary + 1)
+    assert {name: values[1] for name, values in bars.values.items()} == {
+        name: values[0] for name, values in minute.values.items()
+    }
 
 
 def test_aggregation_by_hand() -> None:

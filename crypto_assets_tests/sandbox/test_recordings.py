@@ -77,6 +77,58 @@ def test_absent_columns_and_disorder_are_named(tmp_path: Path) -> None:
         list_series(_folder(tmp_path, [ROWS[1], ROWS[0]]))
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (("2023-11-15 03:00", 1, 4, 1, "dear", 10), r"bars\.csv: column close"),
+        (("2023-11-15 03:00", 1, 4, 1, None, 10), r"bars\.csv: column close: row 3 holds no finite number"),
+        (("soon", 1, 4, 1, 2, 10), r"bars\.csv: column when"),
+        ((None, 1, 4, 1, 2, 10), r"bars\.csv: column when: a row has no time"),
+        (ROWS[2], "do not ascend"),
+    ],
+)
+def test_a_row_that_is_no_bar_is_named_by_file_and_column(tmp_path: Path, row: tuple[object, ...], said: str) -> None:
+    with pytest.raises(RecordingError, match=said):
+        list_series(_folder(tmp_path, [*ROWS, row]))
+
+
+def test_an_empty_file_and_a_series_that_stands_twice_are_named(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"bars\.csv holds no row"):
+        list_series(_folder(tmp_path, []))
+    listing = _folder(tmp_path, ROWS) / "recordings.yaml"
+    listing.write_text(listing.read_text() + listing.read_text().removeprefix("bars:\n"))
+    with pytest.raises(RecordingError, match=r"bars\.1: binance BTC/USDT 1h stands twice"):
+        list_series(tmp_path)
+
+
+@pytest.mark.parametrize("unit", ["text", "zoned text", "s", "ms", "timestamp", "zoned timestamp"])
+@pytest.mark.parametrize("form", ["parquet", "feather", "csv", "csv.gz"])
+def test_a_time_is_the_same_in_each_form_of_file(tmp_path: Path, unit: str, form: str) -> None:
+    moments = pd.to_datetime([T0, T0 + HOUR], unit="ms")
+    when: dict[str, object] = {
+        "text": [str(at) for at in moments],
+        "zoned text": [f"{at}Z" for at in moments],
+        "s": [T0 // 1000, (T0 + HOUR) // 1000],
+        "ms": [T0, T0 + HOUR],
+        "timestamp": moments,
+        "zoned timestamp": moments.tz_localize("UTC"),
+    }
+    frame = pd.DataFrame({"when": when[unit], "open": 1, "high": 4, "low": 1, "close": 2.5, "volume": 10})
+    path = tmp_path / f"bars.{form}"
+    if form == "parquet":
+        frame.to_parquet(path)
+    elif form == "feather":
+        frame.to_feather(path)
+    else:
+        frame.to_csv(path, index=False)
+    (tmp_path / "recordings.yaml").write_text(
+        f"bars: [{{venue: binance, symbol: A/B, timeframe: 1h, file: bars.{form}, columns: {{opened_at: when}}}}]"
+    )
+    bars = Recordings(tmp_path).bars("binance", "A/B", HOUR, 0, T0 * 2)
+    assert bars.opened_at_ms.tolist() == [T0, T0 + HOUR]
+    assert bars.values["close"].tolist() == [2.5, 2.5]
+
+
 @needs_recordings
 def test_the_recorded_folder_holds_nineteen_series_and_215456_binance_hours() -> None:
     series = list_series(RECORDINGS)

@@ -219,6 +219,19 @@ def test_a_user_that_may_not_create_roles_can_migrate(empty_warehouse: Warehouse
             cursor.execute("DROP ROLE plain_owner")
 
 
+def test_a_user_that_may_not_create_schemas_is_told_so(empty_warehouse: Warehouse, server: ServerAddress) -> None:
+    with empty_warehouse.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE plain_guest LOGIN PASSWORD 'x'")
+    database = empty_warehouse.place.rpartition("/")[2]
+    guest = Warehouse(SecretStr(f"postgresql://plain_guest:x@{server.host}:{server.port}/{database}"))
+    try:
+        with pytest.raises(MigrationError, match="may not create schemas"):
+            migrate(guest, SQL)
+    finally:
+        with empty_warehouse.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("DROP ROLE plain_guest")
+
+
 def test_a_missing_role_is_a_notice_and_no_failure(empty_warehouse: Warehouse) -> None:
     # The roles belong to the whole server, so they are hidden here by another name instead of dropped.
     text = (SQL / "0001_schemas_and_roles.sql").read_text().replace("crypto_assets_", "absent_role_")

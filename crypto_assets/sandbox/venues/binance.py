@@ -1,4 +1,4 @@
-"""Binance, Binance.US and Binance USD-M futures: GET …/klines and …/exchangeInfo.
+"""Binance, Binance.US and Binance's futures: GET …/klines and …/exchangeInfo.
 
 Format: Binance's REST documents. A row is [open ms, open, high, low, close, volume, close ms, quote volume, trades, taker
 base, taker quote, "0"], ascending. startTime and endTime bound opening times, both inclusive. The answer starts at the
@@ -31,7 +31,7 @@ LENGTHS = {
 
 @dataclass(frozen=True)
 class Binance:
-    """One of the three: they differ in host, prefix, page limit and market list."""
+    """One of them: they differ in host, prefix, page limit and market list."""
 
     venue: str
     hosts: tuple[str, ...]
@@ -154,4 +154,5 @@ FORMATS = (
     Binance("binance", ("api.binance.com",), "/api/v3", 1000),
     Binance("binanceus", ("api.binance.us",), "/api/v3", 1000),
     Binance("binanceusdm", ("fapi.binance.com",), "/fapi/v1", 1500),
+    Binance("binancecoinm", ("dapi.binance.com",), "/dapi/v1", 1500),  # ccxt asks for its markets; there are none
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from crypto_assets.errors import CryptoAssetsError
@@ -141,7 +142,7 @@ def split(symbol: str) -> tuple[str, str]:
 
 
 def texts(bars: BarColumns) -> dict[str, list[str]]:
-    """Each column but the count as the shortest decimal text that reads back the same, without an exponent."""
+    """Each column but the count as text."""
     return {name: format_numbers(bars.values[name]) for name in COLUMNS[:-1]}
 
 
@@ -152,11 +153,13 @@ def counts(bars: BarColumns) -> list[int]:
 
 
 def format_numbers(column: NDArray[np.float64]) -> list[str]:
-    """Numbers as venues write them: no exponent."""
-    numbers = column.tolist()
-    # Only outside of this range does Python write an exponent; asking once for all is what keeps a page cheap.
-    if (((column >= 1e-4) | (column == 0)) & (column < 1e16)).all():
-        return [repr(number) for number in numbers]
-    return [
-        f"{number:.12f}".rstrip("0").removesuffix(".") if "e" in repr(number) else repr(number) for number in numbers
-    ]
+    """Numbers as venues write them: the shortest text that reads back the same, no exponent."""
+    # Arrow formats three times as fast as Python; within this range it writes no exponent.
+    if (((column >= 1e-4) & (column < 1e9)) | (column == 0)).all():
+        # Handed over as a buffer: pa.array() would import pandas first, for seconds, to see whether it got a frame.
+        buffer = pa.py_buffer(np.ascontiguousarray(column, dtype=np.float64))
+        written: list[str] = (
+            pa.Array.from_buffers(pa.float64(), len(column), [None, buffer]).cast(pa.string()).to_pylist()
+        )
+        return written
+    return [np.format_float_positional(number, trim="-") for number in column.tolist()]

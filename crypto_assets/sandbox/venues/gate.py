@@ -6,6 +6,8 @@ from and to are inclusive seconds; at most 1,000 points in a range, none more th
 
 from __future__ import annotations
 
+import re
+
 from crypto_assets.sandbox.venues.exchange import Asked, Reply, split, texts
 
 LENGTHS = {
@@ -19,6 +21,9 @@ LENGTHS = {
     "1d": 86_400_000,
 }
 LIMIT, REACH = 1000, 10_000
+_CONTRACTS = re.compile(
+    r"/(futures|delivery)/[a-z]+/contracts|/options/underlyings"
+)  # ccxt asks for them; there are none
 
 
 class Gate:
@@ -35,7 +40,7 @@ class Gate:
             return self._candlesticks(asked)
         if name == "/spot/currency_pairs":
             return Reply([_pair(symbol) for symbol in symbols], asked.now())
-        if name == "/margin/currency_pairs":
+        if name == "/margin/currency_pairs" or _CONTRACTS.fullmatch(name):
             return Reply([], asked.now())
         if name == "/spot/currencies":
             coins = sorted({coin for symbol in symbols for coin in split(symbol)})

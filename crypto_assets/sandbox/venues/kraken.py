@@ -2,7 +2,7 @@
 
 Format: Kraken's REST documents. {"error": [], "result": {pair: rows, "last": seconds}}; rows of eight: [seconds, open, high,
 low, close, vwap, volume, count]. Only the newest 720 closed bars and the open one are served, whatever `since` says; `last`
-is the newest closed one. Errors come with status 200.
+is the newest closed one. Errors come with status 200. Week and fortnight are not served.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 
 from crypto_assets.sandbox.venues.exchange import Asked, Reply, counts, format_numbers, split, texts
 
-MINUTES = frozenset({1, 5, 15, 30, 60, 240, 1440, 10_080, 21_600})
+MINUTES = frozenset({1, 5, 15, 30, 60, 240, 1440})
 REACH = 720
 _OLD = {"BTC": "XXBT", "ETH": "XETH", "XRP": "XXRP", "LTC": "XLTC", "XMR": "XXMR"}  # coins with Kraken's X prefix
 _FIAT = {"USD": "ZUSD", "EUR": "ZEUR"}

@@ -1,8 +1,8 @@
 """OKX spot: GET /api/v5/market/candles, …/history-candles and /public/instruments.
 
 Format: OKX's v5 documents. {"code": "0", "msg": "", "data": rows}, newest first; rows of nine texts: [ms, open, high, low,
-close, volume, volume in base, volume in quote, confirm]. `before` and `after` are exclusive bounds below and above; of what lies
-between them, the newest page is served. 300 a page; recent candles reach 1,440 bars back. Week and month are not served.
+close, volume, volume in base, volume in quote, confirm]. `before` and `after` are exclusive bounds below and above; of what
+lies between, the newest page is served. 300 a page; recent candles reach 1,440 bars back. Week and month are not served.
 """
 
 from __future__ import annotations

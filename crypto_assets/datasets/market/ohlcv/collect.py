@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -77,13 +78,15 @@ def collect_series(warehouse: Warehouse, exchange: Exchange, series: Series, *, 
         refresh: Ask for everything again, to find what the venue has changed since.
     """
     began = time.monotonic()
-    outcome = Outcome(series)
+    outcome, failure = Outcome(series), None
     try:
         spans, note = _wanted(warehouse, exchange, series, refresh)
         outcome = replace(outcome, warning=note)
         for span in spans:
-            for batch in _batches(exchange.pages(series.symbol, series.timeframe, *span)):
-                outcome = _store(warehouse, batch, outcome)
+            batches = _batches(exchange.pages(series.symbol, series.timeframe, *span))
+            outcome, failure = _store_all(warehouse, batches, outcome)
+            if failure is not None:
+                raise failure
     except Malformed as error:
         kept = _keep_payload(warehouse, series, error)
         outcome = replace(outcome, quarantined=outcome.quarantined + kept, warning=str(error), failed=True)
@@ -168,6 +171,26 @@ def _batches(pages: Iterator[BarPage]) -> Iterator[list[BarPage]]:
         raise
     if gathered:
         yield gathered
+
+
+def _store_all(
+    warehouse: Warehouse, batches: Iterator[list[BarPage]], outcome: Outcome
+) -> tuple[Outcome, ProviderError | None]:
+    """Write each batch while the next one is fetched; at most one is on its way, so memory stays flat.
+
+    Returns:
+        The outcome of what was written, and what ended the batches early, if anything did.
+    """
+    failure = None
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="write") as writer:
+        writing: Future[Outcome] | None = None
+        try:
+            for batch in batches:
+                outcome = writing.result() if writing else outcome
+                writing = writer.submit(_store, warehouse, batch, outcome)
+        except ProviderError as error:
+            failure = error
+        return (writing.result() if writing else outcome), failure
 
 
 def _store(warehouse: Warehouse, pages: Sequence[BarPage], outcome: Outcome) -> Outcome:

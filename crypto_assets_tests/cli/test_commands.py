@@ -1,0 +1,175 @@
+"""The command as people run it: a process of its own, on a real database and the sandbox."""
+
+import json
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from crypto_assets.cli.main import app
+from crypto_assets.sandbox.process import SandboxProcess
+from crypto_assets.warehouse.server import ServerAddress
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "crypto_assets.cli.main"]
+UNIVERSE = """
+history_from: 2026-01-01
+venues:
+  okx: {page_bars: 100, markets: [BTC/USDT, ETH/USDT], timeframes: [1h]}
+  mexc: {page_bars: 500, markets: [BTC/USDT], timeframes: [1h]}
+"""
+
+type Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def run_command(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def crypto_assets(
+    tmp_path_factory: pytest.TempPathFactory, server: ServerAddress, sandbox_process: SandboxProcess
+) -> Run:
+    """The command in a profile of its own: two databases on the session's server, the sandbox for providers."""
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "universe.yaml").write_text(UNIVERSE)
+    name = f"cli_{os.getpid()}"
+    environment = {
+        "CRYPTO_ASSETS_HOME": str(folder / "home"),
+        "CRYPTO_ASSETS_PROFILE": "test",
+        "CRYPTO_ASSETS_DATABASE_URL": server.url(name).get_secret_value(),
+        "CRYPTO_ASSETS_SANDBOX_URL": sandbox_process.url,
+        "CRYPTO_ASSETS_UNIVERSE": str(folder / "universe.yaml"),
+        "COLUMNS": "160",
+    }
+    return lambda *arguments, **more: run_command({**environment, **more}, *arguments)
+
+
+@pytest.mark.xdist_group("cli")
+def test_a_backfill_is_one_run_a_venue_and_the_second_one_writes_nothing(crypto_assets: Run, tmp_path: Path) -> None:
+    span = ("--from", "2026-03-01", "--to", "2026-03-03")
+    first = crypto_assets("backfill", *span)
+    assert first.returncode == 0, first.stderr
+    assert re.search(r"okx\s*│\s*96\s*│\s*96", first.stdout)
+    assert re.search(r"mexc\s*│\s*48\s*│\s*48", first.stdout)
+    second = crypto_assets("backfill", *span, "--venue", "okx", "--market", "ETH/USDT")
+    assert re.search(r"okx\s*│\s*0\s*│\s*0", second.stdout), second.stdout
+    # What other commands then say of it:
+    status = crypto_assets("status")
+    assert re.search(r"okx\s*│\s*1h\s*│\s*2\s*│\s*96", status.stdout), status.stderr
+    report = crypto_assets("quality", "--json", "--html", str(tmp_path / "q.html"))
+    found = json.loads(report.stdout[report.stdout.index("{") :])
+    checks = {check["check"]: check["passed"] for check in found["checks"]}
+    assert checks["key_is_unique"] is True
+    assert report.returncode == (1 if found["has_errors"] else 0)
+    assert {score["symbol"] for score in found["scores"]} == {"BTC/USDT", "ETH/USDT"}
+    page = (tmp_path / "q.html").read_text()
+    assert "key_is_unique" in page
+    assert "okx ETH/USDT 1h" in page
+
+
+@pytest.mark.xdist_group("cli")
+def test_the_doctor_shows_a_row_for_each_part_and_tries_each_provider(crypto_assets: Run) -> None:
+    told = crypto_assets("doctor")
+    for part in ("settings", "universe", "database", "migrations", "daemon", "mexc", "okx"):
+        assert re.search(rf"│ {part}\s", told.stdout), told.stdout + told.stderr
+    assert "bars of BTC/USDT" in told.stdout
+    assert told.returncode == 0
+
+
+@pytest.mark.xdist_group("cli")
+def test_env_prints_what_plain_dagster_commands_need(crypto_assets: Run) -> None:
+    told = crypto_assets("env")
+    assert told.returncode == 0, told.stderr
+    lines = told.stdout.splitlines()
+    assert all(line.startswith("export ") for line in lines)
+    names = {shlex.split(line)[1].split("=")[0] for line in lines}
+    assert {"DAGSTER_HOME", "CRYPTO_ASSETS_WAREHOUSE_URL", "CRYPTO_ASSETS_DAGSTER_URL", "PATH"} <= names
+    script = f"{told.stdout}\ndagster definitions validate -w {ROOT}/workspace.yaml"
+    valid = subprocess.run(
+        ["/bin/bash", "-c", script], capture_output=True, text=True, timeout=180, check=False, cwd=ROOT
+    )
+    assert valid.returncode == 0, valid.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("backfill", "--from", "2026-03-01", "--venue", "nowhere"), "Unknown venue 'nowhere'"),
+        (("backfill", "--from", "soon"), "--from is 'soon', no date"),
+        (("universe", "check", "absent.yaml"), "absent.yaml"),
+        (("demo", "--recordings", "/nowhere"), "recordings.yaml"),
+    ],
+)
+@pytest.mark.xdist_group("cli")
+def test_bad_input_is_one_clear_line_and_a_non_zero_exit(
+    crypto_assets: Run, arguments: tuple[str, ...], said: str
+) -> None:
+    told = crypto_assets(*arguments)
+    assert told.returncode == 1
+    assert said in " ".join(told.stderr.split()), told.stderr
+    assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("DATABASE_URL", "postgresql://u:canary@127.0.0.1:1/db", "127.0.0.1:1"),
+        ("DATABASE_URL", "nonsense", "CRYPTO_ASSETS_DATABASE_URL"),
+    ],
+)
+@pytest.mark.xdist_group("cli")
+def test_a_wrong_environment_is_one_clear_line(crypto_assets: Run, name: str, value: str, said: str) -> None:
+    told = crypto_assets("backfill", "--from", "2026-03-01", **{f"CRYPTO_ASSETS_{name}": value})
+    assert told.returncode == 1
+    assert said in told.stderr
+    assert "Traceback" not in told.stderr
+    assert "canary" not in told.stderr + told.stdout
+
+
+@pytest.mark.xdist_group("cli")
+def test_a_port_in_use_is_said_before_anything_starts(crypto_assets: Run) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        told = crypto_assets("up", CRYPTO_ASSETS_WEBSERVER_PORT=port)
+    assert told.returncode == 1
+    assert f"Port {port} on 127.0.0.1 is in use" in told.stderr
+
+
+HELPED = (
+    "up",
+    "down",
+    "demo",
+    "backfill",
+    "status",
+    "quality",
+    "doctor",
+    "migrate",
+    "env",
+    "sandbox",
+    "universe check",
+)
+
+
+@pytest.mark.parametrize("command", HELPED)
+def test_every_help_shows_an_example(command: str) -> None:
+    told = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "120"})
+    assert told.exit_code == 0
+    assert "Example: " in told.output
+    assert f"crypto-assets {command}" in told.output

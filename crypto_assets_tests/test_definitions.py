@@ -1,0 +1,64 @@
+"""Everything that Dagster loads, and what every dataset must have."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from crypto_assets.definitions import build_definitions, dataset_modules
+from crypto_assets.settings import Settings, SettingsError
+from crypto_assets.warehouse.connection import Warehouse
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def definitions(warehouse: Warehouse) -> dg.Definitions:
+    return build_definitions(Settings(universe=ROOT / "config" / "universe.yaml", warehouse_url=warehouse.url))
+
+
+def test_all_definitions_load_and_fit_together(definitions: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(definitions)
+
+
+def test_every_dataset_has_card_key_freshness_automation_units_times_and_checks(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    for module in dataset_modules("table"):
+        package = module.__name__.rsplit(".", 1)[0]
+        area, name = package.split(".")[-2:]
+        key = dg.AssetKey([area, name])
+        node = graph.get(key)
+        table = getattr(module, name)
+        assert f"{area}.{name}" == table.fullname
+        assert len(__import__(package, fromlist=["__doc__"]).__doc__ or "") > 200, f"{package} lacks a data card"
+        assert node.freshness_policy is not None
+        assert node.automation_condition is not None
+        assert node.partitions_def is not None
+        assert isinstance(node.backfill_policy, dg.BackfillPolicy)
+        assert {"source", "known_at", "ingested_at"} <= set(table.c.keys())
+        assert all(column.comment for column in table.c)
+        assert all(column.info["unit"] for column in table.c if column.type.python_type in {float, int})
+        assert {check.name for check in graph.asset_check_keys if check.asset_key == key}
+
+
+def test_checks_are_named_by_the_truth_that_holds(definitions: dg.Definitions) -> None:
+    names = {check.name for check in definitions.resolve_asset_graph().asset_check_keys}
+    assert names == {
+        "key_is_unique", "prices_in_order", "volume_not_negative", "no_bar_from_the_future", "bars_on_grid",
+        "jump_within_bound", "grid_is_complete", "newest_bar_is_recent", "universe_file_is_valid",
+    }  # fmt: skip
+
+
+def test_without_an_environment_the_way_out_is_named() -> None:
+    with pytest.raises(SettingsError, match=r'eval "\$\(crypto-assets env\)"'):
+        build_definitions(Settings(_env_file=None, warehouse_url=None))  # type: ignore[call-arg]
+
+
+def test_the_instance_queues_one_run_a_venue_and_forgets_old_ticks() -> None:
+    instance = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    [limit] = instance["concurrency"]["runs"]["tag_concurrency_limits"]
+    assert (limit["key"], limit["limit"]) == ("dagster/partition/venue", 1)
+    assert instance["storage"]["postgres"]["postgres_url"] == {"env": "CRYPTO_ASSETS_DAGSTER_URL"}
+    assert instance["retention"]["sensor"]["purge_after_days"]["skipped"] > 0
+    assert instance["telemetry"]["enabled"] is False

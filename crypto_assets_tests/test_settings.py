@@ -1,0 +1,69 @@
+"""The environment, read once: defaults, refusals by name, secrets that stay secret."""
+
+from pathlib import Path
+
+import pytest
+
+from crypto_assets.settings import ENV_PREFIX, Settings, SettingsError, load_settings
+
+EXAMPLE = Path(__file__).parents[1] / ".env.example"
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for field in Settings.model_fields:
+        monkeypatch.delenv(f"{ENV_PREFIX}{field.upper()}", raising=False)
+
+
+def test_nothing_has_to_be_set() -> None:
+    settings = load_settings()
+    assert (settings.profile, settings.database_suffix, settings.webserver_port) == ("live", "", 3000)
+    assert settings.universe_file.name == "universe.yaml"
+    assert settings.universe_file.exists()
+
+
+def test_every_setting_is_explained_in_the_example_with_its_default() -> None:
+    lines = dict(
+        line[1:].split("=", 1) for line in EXAMPLE.read_text().splitlines() if line.startswith("#CRYPTO_ASSETS_")
+    )
+    assert set(lines) == {f"{ENV_PREFIX}{field.upper()}" for field in Settings.model_fields}
+    assert lines["CRYPTO_ASSETS_WEBSERVER_PORT"] == str(Settings.model_fields["webserver_port"].default)
+    assert lines["CRYPTO_ASSETS_LOG_LEVEL"] == Settings.model_fields["log_level"].default
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("DATABASE_URL", "mysql://u:p@h/d", "expected postgresql://"),
+        ("DATABASE_URL", "postgresql://u:p@h", "expected postgresql://"),
+        ("SANDBOX_URL", "http://example.com:80", "expected http://127.0.0.1:PORT"),
+        ("SANDBOX_URL", "http://127.0.0.1:8899", "a sandbox needs a profile of its own"),
+        ("PROFILE", "../../x", "CRYPTO_ASSETS_PROFILE"),
+        ("WEBSERVER_PORT", "70000", "CRYPTO_ASSETS_WEBSERVER_PORT"),
+        ("LOG_LEVEL", "LOUD", "CRYPTO_ASSETS_LOG_LEVEL"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}{name}", value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert said in str(caught.value)
+
+
+def test_a_password_appears_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRYPTO_ASSETS_DATABASE_URL", "postgresql://user:canary@127.0.0.1/db")
+    monkeypatch.setenv("CRYPTO_ASSETS_WEBSERVER_PORT", "none")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert "canary" not in str(caught.value)
+    monkeypatch.delenv("CRYPTO_ASSETS_WEBSERVER_PORT")
+    assert "canary" not in repr(load_settings())
+
+
+def test_a_profile_has_databases_and_a_home_of_its_own() -> None:
+    settings = load_settings(profile="sandbox")
+    assert settings.database_suffix == "_sandbox"
+    assert settings.dagster_home.parts[-2:] == ("sandbox", "dagster")
