@@ -61,8 +61,13 @@ def log_to_stderr(level: str) -> None:
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_stderr_logger,
     )
+
+
+def _stderr_logger(*_names: object) -> structlog.PrintLogger:
+    # Looked up at each line: the stream may be another one by then, or closed.
+    return structlog.PrintLogger(sys.stderr)
 
 
 def complain(problem: str, way_out: str = "") -> None:
