@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import statistics
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import ccxt
 
@@ -114,7 +114,9 @@ def _peak_in_child(warehouse: Warehouse, url: str, bars: int) -> int:
 
 def _report_peak(warehouse: Warehouse, url: str, bars: int, queue: multiprocessing.SimpleQueue[int]) -> None:
     ours(warehouse, url, bars)
-    queue.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    # Not getrusage: its peak is inherited from the process that started this one.
+    status = Path("/proc/self/status").read_text()
+    queue.put(int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))))
 
 
 if __name__ == "__main__":
