@@ -30,7 +30,11 @@ app = typer.Typer(
 universe_app = typer.Typer(no_args_is_help=True, help="Look at and try config/universe.yaml.")
 app.add_typer(universe_app, name="universe")
 
-type Context = typer.Context
+# `dagster asset …` knows no workspace file and wants -m; its variable for that would break `dagster … -w`.
+_DAGSTER_FUNCTION = (
+    'dagster() { if [ "$1" = asset ]; then DAGSTER_MODULE_NAME="${DAGSTER_MODULE_NAME:-crypto_assets.definitions}"'
+    ' command dagster "$@"; else command dagster "$@"; fi; }\n'
+)
 
 
 @app.callback()
@@ -193,6 +197,7 @@ def env(context: typer.Context) -> None:
             sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
         tools = Path(sys.executable).parent
         sys.stdout.write(f'export PATH={shlex.quote(str(tools))}:"$PATH"\n')
+        sys.stdout.write(_DAGSTER_FUNCTION)
     if sys.stdout.isatty():
         NOTICES.print('[dim]In a shell: eval "$(crypto-assets env)"; `crypto-assets down` ends the database.[/]')
 

@@ -95,15 +95,19 @@ def test_the_doctor_shows_a_row_for_each_part_and_tries_each_provider(crypto_ass
 def test_env_prints_what_plain_dagster_commands_need(crypto_assets: Run) -> None:
     told = crypto_assets("env")
     assert told.returncode == 0, told.stderr
-    lines = told.stdout.splitlines()
-    assert all(line.startswith("export ") for line in lines)
-    names = {shlex.split(line)[1].split("=")[0] for line in lines}
+    exports = [line for line in told.stdout.splitlines() if line.startswith("export ")]
+    names = {shlex.split(line)[1].split("=")[0] for line in exports}
     assert {"DAGSTER_HOME", "CRYPTO_ASSETS_WAREHOUSE_URL", "CRYPTO_ASSETS_DAGSTER_URL", "PATH"} <= names
-    script = f"{told.stdout}\ndagster definitions validate -w {ROOT}/workspace.yaml"
-    valid = subprocess.run(
-        ["/bin/bash", "-c", script], capture_output=True, text=True, timeout=180, check=False, cwd=ROOT
-    )
-    assert valid.returncode == 0, valid.stderr[-2000:]
+    config = json.dumps({"ops": {"market__ohlcv": {"config": {"since": "2026-02-01", "until": "2026-02-02"}}}})
+    for command in (
+        "dagster definitions validate -w workspace.yaml",
+        f"dagster asset materialize --select market/ohlcv --partition '2026-02-01|mexc' --config-json '{config}'",
+    ):
+        script = f"{told.stdout}\n{command}"
+        done = subprocess.run(
+            ["/bin/bash", "-c", script], capture_output=True, text=True, timeout=180, check=False, cwd=ROOT
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.mark.parametrize(
