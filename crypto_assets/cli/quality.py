@@ -5,15 +5,14 @@ What belongs here: where the report goes and the exit code. What does not: what 
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
-import dagster as dg
 from rich.markup import escape
 
 from crypto_assets.cli.console import OUT, table
 from crypto_assets.cli.environment import Environment
+from crypto_assets.cli.instance import dagster_instance
 from crypto_assets.definitions import build_definitions
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.quality.report import CheckResult, QualityReport, gather, score_text, to_html, to_json
@@ -27,12 +26,10 @@ def run_quality(settings: Settings, *, html: Path | None, as_json: bool) -> int:
         Exit code: 1 where an error-severity check fails, else 0.
     """
     with Environment(settings) as environment:
-        variables = environment.variables()
-        os.environ.update(variables)  # DagsterInstance.get() reads DAGSTER_HOME and what dagster.yaml names
         resolved = settings.model_copy(
             update={"warehouse_url": environment.databases and environment.databases.warehouse}
         )
-        with dg.DagsterInstance.get() as instance:
+        with dagster_instance(environment) as instance:
             report = gather(build_definitions(resolved), instance, environment.warehouse)
     if html is not None:
         _write(html, to_html(report))

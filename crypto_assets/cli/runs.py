@@ -20,6 +20,7 @@ from sqlalchemy import Numeric, case, cast, extract, func, select
 
 from crypto_assets.cli.console import NOTICES
 from crypto_assets.cli.environment import Environment
+from crypto_assets.cli.instance import prepare_instance
 from crypto_assets.datasets.market.ohlcv.asset import OhlcvConfig, choose_series
 from crypto_assets.datasets.market.ohlcv.table import DATASET
 from crypto_assets.errors import CryptoAssetsError
@@ -153,6 +154,7 @@ def run_plans(environment: Environment, universe: Universe, plans: Sequence[Plan
     Raises:
         KeyboardInterrupt: after the workers have been ended; what they committed is kept.
     """
+    prepare_instance(environment)
     waiting, running, reports = list(plans), list[_Worker](), list[RunReport]()
     columns = (
         SpinnerColumn(),

@@ -24,6 +24,7 @@ import psutil
 
 from crypto_assets.cli.console import NOTICES, OUT
 from crypto_assets.cli.environment import Environment
+from crypto_assets.cli.instance import prepare_instance
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.settings import Settings, inherited_environment
 
@@ -77,6 +78,7 @@ def serve(settings: Settings) -> None:
         raise AlreadyUp(f"Profile {settings.profile} is up already ({names})", way_out="`crypto-assets down` ends it.")
     require_free_port(settings.webserver_port)
     with _stopping_on_signals(), Environment(settings) as environment:
+        prepare_instance(environment)
         children = _start(environment)
         try:
             _write_state(settings, children)

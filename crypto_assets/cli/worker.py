@@ -46,12 +46,7 @@ def _report(plan: Plan, result: dg.ExecuteInProcessResult) -> RunReport:
     for event in result.get_asset_materialization_events()[:1]:  # one a partition, each with the whole run's metadata
         counts = {name: int(str(event.materialization.metadata[name].value)) for name in counts}
     checks = tuple((one.check_name, one.passed, one.severity.value) for one in result.get_asset_check_evaluations())
-    failures = [event for event in result.all_events if event.is_step_failure]
-    message = ""
-    if failures:
-        data = failures[0].step_failure_data
-        failure = data.user_failure_data.description if data.user_failure_data else None
-        message = failure or (data.error.message.strip() if data.error else "the step failed")
+    message = "" if result.success else _why(result)
     return RunReport(
         plan.venue,
         result.success,
@@ -62,6 +57,18 @@ def _report(plan: Plan, result: dg.ExecuteInProcessResult) -> RunReport:
         counts["bars_absent"],
         checks,
     )
+
+
+def _why(result: dg.ExecuteInProcessResult) -> str:
+    """What ended the run: the failure of its first failed step, else its own."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            told = data.user_failure_data.description if data.user_failure_data else None
+            return told or (data.error.message.strip() if data.error else "a step failed")
+    run = [event for event in result.all_events if event.event_type == dg.DagsterEventType.RUN_FAILURE]
+    error = run[0].job_failure_data.error if run else None
+    return error.message.strip() if error else "the run failed; its log in the web UI says more"
 
 
 def main() -> int:

@@ -31,6 +31,7 @@ FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=timedelta(minutes=75), fa
 # A run that failed by its share of markets is worth two more tries, well apart: outages last minutes.
 RETRY = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 PLOTTED_POINTS = 160
+POOL = "venues"  # how many venues are asked at once; its limit stands in dagster.yaml
 
 
 class TooManyMarketsFailed(CryptoAssetsError):
@@ -98,7 +99,7 @@ def build_asset(grids: Grids) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.single_run(),
         freshness_policy=FRESHNESS,
         retry_policy=RETRY,
-        pool="venues",
+        pool=POOL,
         group_name="market",
         kinds={"python", "postgres"},
         metadata={"dagster/column_schema": table_schema(table), "dagster/table_name": table.fullname},

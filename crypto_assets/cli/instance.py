@@ -1,0 +1,32 @@
+"""Dagster's instance, as the command line uses it.
+
+What belongs here: opening the instance of an environment, and what must be there before several workers start at once. What
+does not: runs (runs.py) and what is read from the instance.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from crypto_assets.cli.environment import Environment
+from crypto_assets.datasets.market.ohlcv.asset import POOL
+
+
+@contextmanager
+def dagster_instance(environment: Environment) -> Iterator[dg.DagsterInstance]:
+    """The instance of the environment's profile."""
+    os.environ.update(environment.variables())  # DagsterInstance.get() reads DAGSTER_HOME and what dagster.yaml names
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def prepare_instance(environment: Environment) -> None:
+    """Create Dagster's tables and the pool: two workers that meet an empty storage would both insert, and one would fail."""
+    with dagster_instance(environment) as instance:
+        storage = instance.event_log_storage
+        if POOL not in storage.get_concurrency_keys():  # Dagster's own call fails where the row is there already
+            storage.initialize_concurrency_limit_to_default(POOL)
