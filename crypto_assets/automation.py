@@ -4,7 +4,8 @@ What belongs here: the triggers of every dataset. What does not: what a run does
 (dagster.yaml).
 
 The open month is collected every half hour by a schedule; months without any data, as far back as the universe's
-automatic_history_days, by an automation condition; everything else by a backfill. All of them run the same asset.
+automatic_history_days, by an automation condition; everything else by a backfill. All of them run the same asset. Gaps that
+are due are repaired by a sensor: the same asset again, told to repair and which markets.
 """
 
 from collections.abc import Sequence
@@ -12,13 +13,19 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from crypto_assets.partitions import VENUE, join_key, month_key
+from crypto_assets.datasets.market.ohlcv.table import DATASET
+from crypto_assets.partitions import VENUE, join_key, month_key, month_window
+from crypto_assets.quality.coverage import SeriesKey, missing_gaps
+from crypto_assets.quality.gaps import Gap, is_due
 from crypto_assets.resources import UniverseFile
-from crypto_assets.universe import Universe, UniverseError
+from crypto_assets.universe import Universe, UniverseError, market_window
+from crypto_assets.warehouse.connection import Warehouse
 
 type Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
 
 OHLCV = dg.AssetKey(["market", "ohlcv"])
+INSTRUMENTS = dg.AssetKey(["market", "instruments"])
+REPAIRS_A_TICK = 12  # runs a sensor's tick may request: an outage's aftermath should not fill the queue
 VENUE_TAG = f"dagster/partition/{VENUE}"  # Dagster sets it on a run of one partition; dagster.yaml limits by it
 # Bars of a month's last half hour are collected after it has ended: the day after, the month before is visited too.
 ROLLOVER = timedelta(days=1)
@@ -35,6 +42,18 @@ collect_ohlcv = dg.define_asset_job(
     description="Collect bars of one month and venue, then check them.",
 )
 
+repair_ohlcv = dg.define_asset_job(
+    "repair_ohlcv",
+    selection=dg.AssetSelection.assets(OHLCV),
+    config={"ops": {"market__ohlcv": {"config": {"repair": True}}}},
+    description="Ask again for the missing bars of one month and venue, name what stays absent, then check.",
+)
+refresh_instruments = dg.define_asset_job(
+    "refresh_instruments",
+    selection=dg.AssetSelection.assets(INSTRUMENTS),
+    description="Ask a venue which markets it lists, and keep what changed.",
+)
+
 
 def open_months(now: datetime) -> list[str]:
     """The month partitions that may still gain bars: the present one, and on its first day the one before."""
@@ -43,17 +62,22 @@ def open_months(now: datetime) -> list[str]:
 
 def missing_history(universe: Universe) -> Condition:
     """Requests each month of the universe's automatic history that holds nothing, once."""
+    recent = dg.AutomationCondition.in_latest_time_window(timedelta(days=max(1, universe.automatic_history_days)))
+    return (recent & missing_once()).with_label("missing_history")
+
+
+def missing_once() -> Condition:
+    """Requests what holds nothing, once."""
     condition = dg.AutomationCondition
-    recent = condition.in_latest_time_window(timedelta(days=max(1, universe.automatic_history_days)))
     handled = condition.newly_requested() | condition.newly_updated()
     # Not on_missing(): that one leaves out what was missing when it was first evaluated, which here is everything.
     unhandled = condition.missing().newly_true().since(handled)
-    return (recent & condition.missing() & unhandled & ~condition.in_progress()).with_label("missing_history")
+    return (condition.missing() & unhandled & ~condition.in_progress()).with_label("missing_once")
 
 
 def with_automation(assets: Sequence[dg.AssetsDefinition], universe: Universe) -> list[dg.AssetsDefinition]:
     """The assets, each with the condition under which it runs by itself."""
-    conditions = {OHLCV: missing_history(universe)}
+    conditions = {OHLCV: missing_history(universe), INSTRUMENTS: missing_once()}
 
     def add(spec: dg.AssetSpec) -> dg.AssetSpec:
         return spec.replace_attributes(automation_condition=conditions[spec.key]) if spec.key in conditions else spec
@@ -82,7 +106,18 @@ def schedules_of(universe: Universe) -> list[dg.ScheduleDefinition]:
         keys = [join_key(month, venue) for venue in venues if venue not in busy for month in open_months(now)]
         return [dg.RunRequest(run_key=f"{now:%Y-%m-%dT%H:%M} {key}", partition_key=key) for key in keys]
 
-    return [open_month]
+    @dg.schedule(
+        job=refresh_instruments,
+        cron_schedule="5 0 * * *",
+        name="instruments_every_day",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Asks every venue which markets it lists.",
+    )
+    def instruments_every_day(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
+        day = context.scheduled_execution_time.astimezone(UTC)
+        return [dg.RunRequest(run_key=f"{day:%Y-%m-%d} {venue}", partition_key=venue) for venue in venues]
+
+    return [open_month, instruments_every_day]
 
 
 def sensors_of(venues_loaded: Sequence[str]) -> list[dg.SensorDefinition]:
@@ -101,13 +136,70 @@ def sensors_of(venues_loaded: Sequence[str]) -> list[dg.SensorDefinition]:
     def universe_watch(universe_file: dg.ResourceParam[UniverseFile]) -> dg.SkipReason:
         return dg.SkipReason(universe_notice(universe_file, venues_loaded))
 
+    @dg.sensor(
+        name="repair_gaps",
+        job=repair_ohlcv,
+        minimum_interval_seconds=300,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Requests a repair of each month and venue with missing bars whose time to be asked for has come.",
+    )
+    def repair_gaps(
+        universe_file: dg.ResourceParam[UniverseFile], warehouse: dg.ResourceParam[Warehouse]
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        now = datetime.now(UTC)
+        requests = repair_requests(
+            missing_gaps(warehouse, DATASET), universe_file.in_force().universe, venues_loaded, now
+        )
+        return requests[:REPAIRS_A_TICK] or dg.SkipReason("No missing bar is due to be asked for.")
+
     every_minute = dg.AutomationConditionSensorDefinition(
         "collect_missing_history",
         target=dg.AssetSelection.all(),
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
-    return [universe_watch, every_minute]
+    return [universe_watch, repair_gaps, every_minute]
+
+
+def repair_requests(
+    gaps: Sequence[tuple[SeriesKey, Gap]], universe: Universe, venues_loaded: Sequence[str], now: datetime
+) -> list[dg.RunRequest]:
+    """A request for each month and venue that has gaps due, naming just their markets; the most gaps first. Pure.
+
+    The run key holds the hour, so that a run that failed before it could note anything is tried again.
+    """
+    first_month = universe.history_from.strftime("%Y-%m-01")
+    found: dict[tuple[str, str], list[str]] = {}
+    for key, gap in gaps:
+        if key.venue in venues_loaded and is_due(gap, now, universe.gaps) and _is_collected(universe, key, gap):
+            for month in _months(gap):
+                if month >= first_month:
+                    found.setdefault((month, key.venue), []).append(key.symbol)
+    return [
+        dg.RunRequest(
+            run_key=f"repair {month} {venue} {now:%Y-%m-%dT%H}",
+            partition_key=join_key(month, venue),
+            run_config={"ops": {"market__ohlcv": {"config": {"repair": True, "markets": sorted(set(symbols))}}}},
+        )
+        for (month, venue), symbols in sorted(found.items(), key=lambda one: (-len(one[1]), one[0]))
+    ]
+
+
+def _is_collected(universe: Universe, key: SeriesKey, gap: Gap) -> bool:
+    """Whether the universe still asks for what the gap lacks: a run would leave out anything else."""
+    market = universe.venues[key.venue].market(key.symbol) if key.venue in universe.venues else None
+    if market is None or key.timeframe not in universe.timeframes_of(key.venue, key.symbol):
+        return False
+    first, last = market_window(market, gap.start, gap.end)
+    return first < last
+
+
+def _months(gap: Gap) -> list[str]:
+    """The month partitions that a gap lies in."""
+    months = [month_key(gap.start)]
+    while month_window(months[-1])[1] < gap.end:
+        months.append(month_key(month_window(months[-1])[1]))
+    return months
 
 
 def universe_notice(universe_file: UniverseFile, venues_loaded: Sequence[str]) -> str:
@@ -131,5 +223,5 @@ def _listed(word: str, names: Sequence[str]) -> str:
 
 
 def _is_busy(instance: dg.DagsterInstance, venue: str) -> bool:
-    busy = dg.RunsFilter(job_name=collect_ohlcv.name, statuses=_ACTIVE, tags={VENUE_TAG: venue})
+    busy = dg.RunsFilter(statuses=_ACTIVE, tags={VENUE_TAG: venue})
     return bool(instance.get_run_records(busy, limit=1))

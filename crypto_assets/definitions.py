@@ -14,7 +14,14 @@ from types import ModuleType
 import dagster as dg
 
 import crypto_assets.datasets
-from crypto_assets.automation import collect_ohlcv, schedules_of, sensors_of, with_automation
+from crypto_assets.automation import (
+    collect_ohlcv,
+    refresh_instruments,
+    repair_ohlcv,
+    schedules_of,
+    sensors_of,
+    with_automation,
+)
 from crypto_assets.partitions import Grids, grids_of
 from crypto_assets.quality.universe_check import universe_file_is_valid
 from crypto_assets.resources import UniverseFile, resources_of, warehouse_of
@@ -53,7 +60,7 @@ def _put_together(settings: Settings, universe: Universe) -> dg.Definitions:
         assets=with_automation(build_assets(grids_of(universe.history_from, venues)), universe),
         asset_checks=[check for module in dataset_modules("checks") for check in module.CHECKS]
         + [universe_file_is_valid],
-        jobs=[collect_ohlcv],
+        jobs=[collect_ohlcv, repair_ohlcv, refresh_instruments],
         schedules=schedules_of(universe),
         sensors=sensors_of(venues),
         resources=resources_of(settings),

@@ -4,7 +4,8 @@ What belongs here: partition definitions and the way from a run's keys to window
 does with a window.
 
 Bars are cut month × venue. A venue is the domain of rate limits, outages and parallel work, so it is a dimension; a
-market is data inside a partition. Both grids hold the current, still open window (`end_offset=1`).
+market is data inside a partition. The grid holds the current, still open window (`end_offset=1`). What a venue can only
+tell as of now, its list of markets, is cut by venue alone: no run could fill an older window.
 """
 
 from __future__ import annotations
@@ -35,14 +36,16 @@ class Grids:
 
     Args:
         bars: Month × venue, for bars and what derives from them.
+        venues: Venue alone, for what has no past that could be asked for.
     """
 
     bars: dg.MultiPartitionsDefinition
+    venues: dg.StaticPartitionsDefinition
 
 
 def grids_of(history_from: date, venues: Sequence[str]) -> Grids:
     """All grids of a universe."""
-    return Grids(bars=bars_grid(history_from, venues))
+    return Grids(bars=bars_grid(history_from, venues), venues=dg.StaticPartitionsDefinition(sorted(venues)))
 
 
 def bars_grid(history_from: date, venues: Sequence[str]) -> dg.MultiPartitionsDefinition:

@@ -122,6 +122,49 @@ class Bounds(_Strict):
         return self
 
 
+class Gaps(_Strict):
+    """How absent bars are asked for again and named; the reasons stand in the file beside the values."""
+
+    max_attempts: int = Field(default=5, ge=1, le=100)
+    first_wait_minutes: int = Field(default=60, ge=1)
+    wait_factor: float = Field(default=4, ge=1, le=100)
+    outage_min_markets: int = Field(default=3, ge=2)
+    halt_days: float = Field(default=7, gt=0)
+    relisted_price_ratio: float = Field(default=2, gt=1)
+    thin_share: float = Field(default=0.05, gt=0, lt=1)
+    thin_bars: int = Field(default=15, ge=1)
+
+    def wait(self, asks: int) -> timedelta:
+        """How long to wait after so many asks before the next one."""
+        return timedelta(minutes=self.first_wait_minutes) * self.wait_factor ** max(0, asks - 1)
+
+
+class Scoring(_Strict):
+    """How the scores of the dimensions become one, and when a score is worth a look."""
+
+    accuracy: float = Field(default=0.4, ge=0, le=1)
+    completeness: float = Field(default=0.4, ge=0, le=1)
+    timeliness: float = Field(default=0.2, ge=0, le=1)
+    warn_below: float = Field(default=0.999, ge=0, le=1)
+    fail_below: float = Field(default=0.95, ge=0, le=1)
+    max_robust_z: float = Field(default=50, gt=0)
+    max_anomalous_share: float = Field(default=0.005, ge=0, le=1)
+    max_score_z: float = Field(default=6, gt=0)
+
+    @model_validator(mode="after")
+    def _weights_and_bounds_fit(self) -> Self:
+        if self.accuracy + self.completeness + self.timeliness <= 0:
+            raise ValueError("one of accuracy, completeness and timeliness must weigh more than 0")
+        if self.fail_below > self.warn_below:
+            raise ValueError("fail_below lies above warn_below")
+        return self
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight of each dimension by its name."""
+        return {"accuracy": self.accuracy, "completeness": self.completeness, "timeliness": self.timeliness}
+
+
 class Universe(_Strict):
     """The whole file."""
 
@@ -130,6 +173,8 @@ class Universe(_Strict):
     timeframes: tuple[Timeframe, ...] = Field(default=("1m", "5m", "15m", "30m", "1h", "4h", "1d"), min_length=1)
     venues: dict[VenueName, Venue] = Field(min_length=1)
     bounds: Bounds = Bounds()
+    gaps: Gaps = Gaps()
+    scores: Scoring = Scoring()
 
     @field_validator("venues")
     @classmethod

@@ -11,12 +11,17 @@ from crypto_assets.automation import (
     VENUE_TAG,
     collect_ohlcv,
     open_months,
+    refresh_instruments,
+    repair_requests,
     schedules_of,
     universe_notice,
     with_automation,
 )
+from crypto_assets.datasets.market.instruments.asset import build_asset as build_instruments
 from crypto_assets.datasets.market.ohlcv.asset import build_asset
 from crypto_assets.partitions import grids_of
+from crypto_assets.quality.coverage import SeriesKey
+from crypto_assets.quality.gaps import Evidence, Gap, State
 from crypto_assets.resources import UniverseFile
 from crypto_assets.universe import Universe, parse_universe
 from crypto_assets.warehouse.connection import Warehouse
@@ -61,7 +66,7 @@ def test_on_a_months_first_day_the_month_before_is_still_open() -> None:
 
 
 def _requests(universe: Universe, instance: dg.DagsterInstance, at: datetime) -> list[object]:
-    [schedule] = schedules_of(universe)
+    schedule = schedules_of(universe)[0]
     asset = build_asset(grids_of(universe.history_from, sorted(universe.venues)))
     nothing = {"warehouse": None, "universe_file": None, "exchanges": None}
     loaded = dg.Definitions([asset], jobs=[collect_ohlcv], schedules=[schedule], resources=nothing)
@@ -75,7 +80,7 @@ def test_every_half_hour_each_venue_is_asked_for_its_open_month(universe: Univer
     with dg.instance_for_test() as instance:
         requests = _requests(universe, instance, NOON)
         assert [str(one.partition_key) for one in requests] == ["2026-05-01|binance", "2026-05-01|okx"]  # type: ignore[attr-defined]
-    [schedule] = schedules_of(universe)
+    schedule = schedules_of(universe)[0]
     assert schedule.cron_schedule == "*/30 * * * *"
 
 
@@ -86,6 +91,49 @@ def test_a_venue_whose_last_run_is_still_at_work_is_left_out(universe: Universe)
         )
         requests = _requests(universe, instance, NOON)
         assert [str(one.partition_key) for one in requests] == ["2026-05-01|binance"]  # type: ignore[attr-defined]
+
+
+def _gap(start: datetime, end: datetime, symbol: str = "BTC/USDT", timeframe: str = "1h") -> tuple[SeriesKey, Gap]:
+    return SeriesKey("market/ohlcv", "okx", symbol, timeframe), Gap(start, end, State.MISSING, Evidence(why="x"), start)
+
+
+def test_due_gaps_request_a_repair_of_each_month_they_lie_in_naming_their_markets(universe: Universe) -> None:
+    over_new_year = _gap(datetime(2026, 3, 31, 23, tzinfo=UTC), datetime(2026, 4, 1, 1, tzinfo=UTC))
+    requests = repair_requests([over_new_year], universe, ["okx"], NOON)
+    assert [str(one.partition_key) for one in requests] == ["2026-03-01|okx", "2026-04-01|okx"]
+    assert requests[0].run_config == {"ops": {"market__ohlcv": {"config": {"repair": True, "markets": ["BTC/USDT"]}}}}
+    assert requests[0].run_key == "repair 2026-03-01 okx 2026-05-20T12"
+
+
+def test_gaps_that_are_young_or_no_run_would_ask_for_request_nothing(universe: Universe) -> None:
+    day = datetime(2026, 4, 1, tzinfo=UTC)
+    assert (
+        repair_requests([_gap(NOON - timedelta(minutes=70), NOON - timedelta(minutes=10))], universe, ["okx"], NOON)
+        == []
+    )
+    for gap in (
+        _gap(day, day + timedelta(hours=1), symbol="GONE/USDT"),
+        _gap(datetime(2025, 4, 1, tzinfo=UTC), datetime(2025, 4, 2, tzinfo=UTC)),
+        _gap(day, day + timedelta(hours=1), timeframe="2h"),
+    ):
+        assert repair_requests([gap], universe, ["okx"], NOON) == []
+    assert repair_requests([_gap(day, day + timedelta(hours=1))], universe, ["binance"], NOON) == []
+
+
+def test_instruments_are_asked_for_once_a_day_and_when_there_are_none(universe: Universe) -> None:
+    schedule = schedules_of(universe)[1]
+    loaded = dg.Definitions(
+        [build_instruments(grids_of(universe.history_from, sorted(universe.venues)))],
+        jobs=[refresh_instruments],
+        schedules=[schedule],
+        resources={"warehouse": None, "universe_file": None, "exchanges": None},
+    )
+    with dg.instance_for_test() as instance:
+        context = dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=NOON, repository_def=loaded.get_repository_def()
+        )
+        requests = schedule.evaluate_tick(context).run_requests or []
+    assert [one.partition_key for one in requests] == ["binance", "okx"]
 
 
 def test_the_sensor_says_what_is_wrong_with_the_universe_and_what_to_do(tmp_path: Path, warehouse: Warehouse) -> None:

@@ -35,7 +35,10 @@ def run_backfill(
         if in_force.problem:
             complain(f"The universe is refused, the last valid version holds: {in_force.problem}")
         universe = in_force.universe
-        plans = [replace(plan, refresh=refresh) for plan in plan_runs(universe, *span, venues, markets, timeframes)]
+        plans = [
+            replace(plan, refresh=refresh, with_instruments=True)
+            for plan in plan_runs(universe, *span, venues, markets, timeframes)
+        ]
         reports = run_plans(environment, universe, plans, jobs=jobs)
     print_reports(reports)
     return 0 if all(report.success for report in reports) else 1

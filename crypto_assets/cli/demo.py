@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,10 +15,13 @@ from sqlalchemy import func, select
 
 from crypto_assets.cli.console import NOTICES, OUT, complain, table
 from crypto_assets.cli.environment import Environment
+from crypto_assets.cli.gaps import Filter, plan_repairs, repair_markets
 from crypto_assets.cli.playground import playground, span_of
 from crypto_assets.cli.runs import Plan, RunReport, plan_runs, run_plans
+from crypto_assets.datasets.market.ohlcv.repair import Choice
 from crypto_assets.datasets.market.ohlcv.table import ohlcv
-from crypto_assets.resources import UniverseFile
+from crypto_assets.quality.coverage import count_gaps
+from crypto_assets.resources import Exchanges, UniverseFile
 from crypto_assets.sandbox.recordings import RecordedSeries, list_series
 from crypto_assets.settings import Settings
 from crypto_assets.universe import Universe
@@ -51,8 +54,9 @@ def run_demo(settings: Settings, recordings: Path | None) -> int:
     with playground(settings, recordings) as inside, Environment(inside) as environment:
         NOTICES.print(f"PostgreSQL and the sandbox run; profile [bold]{inside.profile}[/].")
         universe = UniverseFile(inside.universe_file, environment.warehouse).in_force().universe
-        plans = demo_plans(universe, recorded)
+        plans = [replace(plan, with_instruments=True) for plan in demo_plans(universe, recorded)]
         reports = run_plans(environment, universe, plans, jobs=PARALLEL_RUNS)
+        _explain_gaps(environment.warehouse, Exchanges(inside.sandbox_url), universe)
         stored = stored_bars(environment.warehouse)
         _print_summary(reports, stored, time.monotonic() - began)
         is_whole = _print_recorded(recorded, stored) if recorded else True
@@ -98,6 +102,21 @@ def _print_summary(reports: Sequence[RunReport], stored: Sequence[Stored], secon
             if not is_passed:
                 OUT.print(f"  {report.venue}: {name} did not hold ({severity.lower()})")
     OUT.print(f"{sum(one.bars for one in stored):,} bars in {len(stored)} series, {seconds:.0f} s.")
+
+
+def _explain_gaps(warehouse: Warehouse, exchanges: Exchanges, universe: Universe) -> None:
+    """Ask once more for what is absent, and print what the ledger then says of it."""
+    plans = plan_repairs(warehouse, exchanges, universe, Filter(None, None, None, None, None), Choice())
+    if plans:
+        repair_markets(warehouse, exchanges, universe, plans)
+    gaps = count_gaps(warehouse)
+    if gaps.empty:
+        OUT.print("No gaps: every bar that was collected is there.")
+        return
+    shown = table("Gaps, each with its reason (`crypto-assets gaps list`)", "venue", "state", ">gaps", ">bars")
+    for row in gaps.to_dict("records"):
+        shown.add_row(row["venue"], row["state"], f"{row['gaps']:,}", f"{row['bars']:,.0f}")
+    OUT.print(shown)
 
 
 def _print_recorded(recorded: Sequence[RecordedSeries], stored: Sequence[Stored]) -> bool:

@@ -47,6 +47,7 @@ class Plan:
         end: Opening times before this, UTC.
         markets: Unified symbols; empty for all.
         timeframes: Empty for all.
+        with_instruments: Ask for the venue's list of markets first.
     """
 
     venue: str
@@ -55,6 +56,7 @@ class Plan:
     markets: tuple[str, ...] = ()
     timeframes: tuple[str, ...] = ()
     refresh: bool = False
+    with_instruments: bool = False
 
     @property
     def months(self) -> tuple[str, str]:

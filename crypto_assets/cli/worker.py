@@ -14,7 +14,7 @@ from dataclasses import asdict
 
 import dagster as dg
 
-from crypto_assets.automation import OHLCV, collect_ohlcv
+from crypto_assets.automation import OHLCV, collect_ohlcv, refresh_instruments
 from crypto_assets.cli.console import log_to_stderr
 from crypto_assets.cli.runs import Plan, RunReport
 from crypto_assets.definitions import build_definitions
@@ -27,6 +27,10 @@ def execute(plan: Plan, definitions: dg.Definitions, instance: dg.DagsterInstanc
     """Execute the plan as one run over its range of partitions."""
     first, last = plan.months
     job = definitions.resolve_job_def(collect_ohlcv.name)
+    if plan.with_instruments:
+        # Listing dates say which bars are due. Where the venue does not give its list, the bars' run says why.
+        listing = definitions.resolve_job_def(refresh_instruments.name)
+        listing.execute_in_process(instance=instance, raise_on_error=False, partition_key=plan.venue)
     op = "__".join(OHLCV.path)
     result = job.execute_in_process(
         instance=instance,

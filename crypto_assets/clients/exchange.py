@@ -17,6 +17,7 @@ from typing import Protocol, cast
 import ccxt
 
 from crypto_assets.clients.exchange_bars import CCXT_LAYOUT, LAYOUTS, Bars, RefusedRow, parse_bars, says_no_bars
+from crypto_assets.clients.exchange_markets import ListedMarket, parse_market
 from crypto_assets.clients.redirect import redirect_urls
 from crypto_assets.clients.transport import (
     Malformed,
@@ -35,7 +36,12 @@ from crypto_assets.universe import Venue, timeframe_ms
 # A bar that a venue has not published this long after its close is taken as one it does not have.
 SETTLE = timedelta(minutes=15)
 _DAY_MS = timeframe_ms("1d")
-_SEARCH_DAYS = 200  # days asked for at once when looking for the next bar behind an empty page: below every page limit
+_SEARCH_DAYS = 200  # days asked for at once when looking for the next bar behind an empty page
+_FIRST_TRADES = datetime(2010, 7, 17, tzinfo=UTC)  # the first Bitcoin exchange opened: no bar is older
+
+
+class NotListed(Rejected):
+    """The venue's list of markets does not hold the symbol."""
 
 
 class _Ccxt(Protocol):
@@ -45,6 +51,7 @@ class _Ccxt(Protocol):
     urls: dict[str, object]
     timeframes: dict[str, str] | None
     markets: dict[str, dict[str, object]] | None
+    precisionMode: int  # noqa: N815 - ccxt's name
 
     def load_markets(self) -> dict[str, dict[str, object]]: ...
     def fetch_ohlcv(self, symbol: str, timeframe: str, since: int, limit: int) -> Sequence[object]: ...
@@ -112,16 +119,29 @@ class Exchange:
         client = self._ccxt()
         if not client.markets:
             self.transport.call(lambda: self._ask(client.load_markets))
+            if not client.markets:  # ccxt reads a page of HTML as a list without markets
+                raise self._malformed("a list of markets", self._answer.body)
         return frozenset(client.markets or ())
+
+    def markets(self) -> list[ListedMarket]:
+        """The venue's markets as it describes them now, in the order of their symbols.
+
+        Raises:
+            ProviderError: the venue did not answer with its markets.
+        """
+        self.symbols()
+        client = self._ccxt()
+        steps = client.precisionMode
+        return [parse_market(market, steps) for _, market in sorted((client.markets or {}).items())]
 
     def require_symbol(self, symbol: str) -> None:
         """Make sure that the venue lists the market.
 
         Raises:
-            Rejected: it does not.
+            NotListed: it does not.
         """
         if symbol not in self.symbols():
-            raise Rejected(f"{self.name} has no market {symbol}", way_out="Correct its symbol in the universe.")
+            raise NotListed(f"{self.name} has no market {symbol}", way_out="Correct its symbol in the universe.")
 
     def pages(self, symbol: str, timeframe: str, start: datetime, end: datetime) -> Iterator[BarPage]:
         """All closed bars that open in [start, end), a page at a time, oldest first.
@@ -147,6 +167,38 @@ class Exchange:
                 return
             cursor = covered
 
+    def page(self, symbol: str, timeframe: str, start: datetime, end: datetime) -> BarPage:
+        """One request for the closed bars that open in [start, end), which is at most a page long.
+
+        What is absent from the answer the venue does not have, where none of its rows was refused.
+
+        Raises:
+            ProviderError: the venue failed, or answered with bars of another time.
+        """
+        self.require_symbol(symbol)
+        length = timeframe_ms(timeframe)
+        first, last = _align_up(_ms(start), length), _ms(end)
+        bars, now = self._page(symbol, timeframe, first, limit=min(self.venue.page_bars, -(-(last - first) // length)))
+        if len(bars) and int(bars.opened_at_ms[-1]) < first:
+            raise self._malformed(f"bars from {start:%Y-%m-%d %H:%M} on", f"bars up to {_utc(bars.opened_at_ms[-1])}")
+        return BarPage(_within(bars, first, last, now, length), first, min(last, _floor(now, length)), now)
+
+    def first_bar(self, symbol: str, timeframe: str) -> datetime | None:
+        """When the first bar opens that the venue serves; None where it does not serve its first ones any more.
+
+        Raises:
+            ProviderError: the venue failed.
+        """
+        if self.venue.history_bars is not None:
+            return None
+        self.require_symbol(symbol)
+        begin = _ms(_FIRST_TRADES)
+        day = self._next_day_with_bars(symbol, begin, _ms(datetime.now(UTC)))
+        if day is None or day == begin:
+            return None
+        bars, _ = self._page(symbol, timeframe, day)
+        return _utc(bars.opened_at_ms[0]) if len(bars) else _utc(day)
+
     def reach(self, timeframe: str, now: datetime) -> datetime | None:
         """The oldest opening time the venue still serves, or None where it serves all."""
         if self.venue.history_bars is None:
@@ -171,18 +223,18 @@ class Exchange:
 
     # -- one request --------------------------------------------------------------------------------------------------
 
-    def _page(self, symbol: str, timeframe: str, since: int) -> tuple[Bars, int]:
+    def _page(self, symbol: str, timeframe: str, since: int, limit: int | None = None) -> tuple[Bars, int]:
         """One page from `since` on, asked again once where rows had to be refused: most such faults pass."""
-        bars, now = self.transport.call(lambda: self._ask_bars(symbol, timeframe, since))
+        bars, now = self.transport.call(lambda: self._ask_bars(symbol, timeframe, since, limit))
         if bars.refused:
-            again, later = self.transport.call(lambda: self._ask_bars(symbol, timeframe, since))
+            again, later = self.transport.call(lambda: self._ask_bars(symbol, timeframe, since, limit))
             if len(again.refused) < len(bars.refused):
                 return again, later
         return bars, now
 
-    def _ask_bars(self, symbol: str, timeframe: str, since: int) -> tuple[Bars, int]:
+    def _ask_bars(self, symbol: str, timeframe: str, since: int, limit: int | None = None) -> tuple[Bars, int]:
         client = self._ccxt()
-        rows = self._ask(lambda: client.fetch_ohlcv(symbol, timeframe, since, self.venue.page_bars))
+        rows = self._ask(lambda: client.fetch_ohlcv(symbol, timeframe, since, limit or self.venue.page_bars))
         if not isinstance(rows, list):
             raise self._malformed("a list of bars", rows)
         if not rows and self._layout is not CCXT_LAYOUT and not says_no_bars(self._answer.body, self._layout):
@@ -210,12 +262,13 @@ class Exchange:
     def _next_day_with_bars(self, symbol: str, after: int, before: int) -> int | None:
         """Opening time, in ms, of the first day at or after `after` that has a daily bar; None where there is none."""
         cursor = _floor(after, _DAY_MS)
+        days = min(_SEARCH_DAYS, self.venue.page_bars)
         while cursor < before:
             bars, _ = self.transport.call(lambda at=cursor: self._ask_bars(symbol, "1d", at))  # type: ignore[misc]
             found = bars.opened_at_ms[(bars.opened_at_ms >= cursor) & (bars.opened_at_ms < before)]
             if len(found):
                 return max(int(found[0]), after)
-            cursor += _SEARCH_DAYS * _DAY_MS
+            cursor += days * _DAY_MS
         return None
 
     def _clock(self) -> int:
@@ -319,6 +372,10 @@ def _ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
+def _utc(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
+
+
 def _floor(moment: int, length: int) -> int:
     return moment - moment % length
 
@@ -327,4 +384,4 @@ def _align_up(moment: int, length: int) -> int:
     return -(-moment // length) * length
 
 
-__all__ = ["SETTLE", "BarPage", "Bars", "Exchange", "RefusedRow"]
+__all__ = ["SETTLE", "BarPage", "Bars", "Exchange", "ListedMarket", "NotListed", "RefusedRow"]

@@ -14,21 +14,23 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
-from sqlalchemy import ColumnElement, Integer, Select, Table, and_, case, cast, extract, func, literal, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, Table, and_, case, cast, extract, func, or_, select
 
 from crypto_assets.partitions import VenueWindow
 from crypto_assets.quality.findings import Dimension, Finding, run_windows, worst_first
 from crypto_assets.quality.scores import record_findings
 from crypto_assets.resources import UniverseFile
 from crypto_assets.schema.bookkeeping import collected_ranges
-from crypto_assets.universe import TIMEFRAME_LENGTH, Bounds, Market, Universe, timeframe_ms
+from crypto_assets.universe import TIMEFRAME_LENGTH, Market, Universe, timeframe_ms
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.read import read_frame
 
 SHOWN_SERIES = 50
 
 type Look = Callable[[Warehouse, Universe, VenueWindow], Sequence[Finding]]
-type Passes = Callable[[Sequence[Finding], Bounds], bool]
+type Passes = Callable[[Sequence[Finding], Universe], bool]
+type Severity = Callable[[Sequence[Finding], Universe], dg.AssetCheckSeverity]
+type Ended = Callable[[Warehouse, str], frozenset[str]]
 
 
 @dataclass(frozen=True)
@@ -38,20 +40,20 @@ class Rule:
     Args:
         name: The truth that holds, as `high_not_below_low`.
         description: The same in a sentence, with the reason of a bound.
-        dimension: Which score it feeds.
+        dimension: Which score it feeds; None for a check of the scores themselves.
         look: Reads one window and says what it found.
-        severity: ERROR where the data is wrong, WARN where it may be.
+        severity: ERROR where the data is wrong, WARN where it may be; or a function that says which, by the findings.
         blocking: Whether downstream assets must not run on data that breaks it.
         passes: When the findings are acceptable; default: nothing failed.
     """
 
     name: str
     description: str
-    dimension: Dimension
+    dimension: Dimension | None
     look: Look
-    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+    severity: dg.AssetCheckSeverity | Severity = dg.AssetCheckSeverity.ERROR
     blocking: bool = False
-    passes: Passes = lambda findings, _bounds: not any(finding.failed for finding in findings)
+    passes: Passes = lambda findings, _universe: not any(finding.failed for finding in findings)
 
 
 def make_check(dataset: str, rule: Rule) -> dg.AssetChecksDefinition:
@@ -62,7 +64,7 @@ def make_check(dataset: str, rule: Rule) -> dg.AssetChecksDefinition:
         name=rule.name,
         description=rule.description,
         blocking=rule.blocking,
-        metadata={"dimension": rule.dimension.value},
+        metadata={"dimension": rule.dimension.value if rule.dimension else "none"},
     )
     def check(
         context: dg.AssetCheckExecutionContext,
@@ -72,21 +74,23 @@ def make_check(dataset: str, rule: Rule) -> dg.AssetChecksDefinition:
         universe = universe_file.in_force().universe
         windows = run_windows(context, universe)
         findings = [finding for window in windows for finding in rule.look(warehouse, universe, window)]
-        record_findings(
-            warehouse,
-            dataset=dataset,
-            run_id=context.run.run_id,
-            check=rule.name,
-            dimension=rule.dimension,
-            window=(min(window.start for window in windows), max(window.end for window in windows)),
-            findings=findings,
-        )
-        return result_of(rule, findings, universe.bounds)
+        if rule.dimension is not None:
+            record_findings(
+                warehouse,
+                dataset=dataset,
+                run_id=context.run.run_id,
+                check=rule.name,
+                dimension=rule.dimension,
+                window=(min(window.start for window in windows), max(window.end for window in windows)),
+                findings=findings,
+                weights=universe.scores.weights,
+            )
+        return result_of(rule, findings, universe)
 
     return check
 
 
-def result_of(rule: Rule, findings: Sequence[Finding], bounds: Bounds) -> dg.AssetCheckResult:
+def result_of(rule: Rule, findings: Sequence[Finding], universe: Universe) -> dg.AssetCheckResult:
     """The check's result, with a table of the series that broke the rule. Pure."""
     broken = worst_first(findings)
     checked, failed = sum(one.checked for one in findings), sum(one.failed for one in findings)
@@ -96,9 +100,13 @@ def result_of(rule: Rule, findings: Sequence[Finding], bounds: Bounds) -> dg.Ass
         metadata["failing_series"] = dg.MetadataValue.table(
             [dg.TableRecord(_record(one)) for one in broken[:SHOWN_SERIES]]
         )
+    notes = [f"{one.series}: {one.note}" for one in findings if one.note]
+    if notes:
+        metadata["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in notes[:SHOWN_SERIES]))
+    severity = rule.severity
     return dg.AssetCheckResult(
-        passed=rule.passes(findings, bounds),
-        severity=rule.severity,
+        passed=rule.passes(findings, universe),
+        severity=severity if isinstance(severity, dg.AssetCheckSeverity) else severity(findings, universe),
         metadata=metadata,
         description=f"{failed:,} of {checked:,} rows in {len(findings)} series"
         + (f"; worst: {_told(broken[0])}" if broken else ""),
@@ -109,7 +117,7 @@ def rows_keep(table: Table, broken: ColumnElement[bool]) -> Look:
     """Every row by itself: `broken` is true for a row that breaks the rule."""
 
     def look(warehouse: Warehouse, _universe: Universe, window: VenueWindow) -> list[Finding]:
-        return _findings(
+        return read_findings(
             warehouse,
             _per_series(table, window, func.count().filter(broken), func.min(table.c.opened_at).filter(broken)),
         )
@@ -122,14 +130,14 @@ def key_is_unique(table: Table) -> Look:
 
     def look(warehouse: Warehouse, _universe: Universe, window: VenueWindow) -> list[Finding]:
         keys = func.count(table.c.opened_at.distinct())
-        return _findings(warehouse, _per_series(table, window, func.count() - keys, func.min(table.c.opened_at)))
+        return read_findings(warehouse, _per_series(table, window, func.count() - keys, func.min(table.c.opened_at)))
 
     return look
 
 
 def bars_on_grid(table: Table) -> Look:
     """A bar opens at a multiple of its length since 1970-01-01T00:00Z."""
-    return rows_keep(table, cast(extract("epoch", table.c.opened_at), Integer) % _seconds(table) != 0)
+    return rows_keep(table, cast(extract("epoch", table.c.opened_at), Integer) % bar_seconds(table) != 0)
 
 
 def jump_within_bound(table: Table) -> Look:
@@ -148,13 +156,13 @@ def jump_within_bound(table: Table) -> Look:
                 before.label("before"),
                 previous.label("previous"),
             )
-            .where(*_inside(table, window))
+            .where(*inside(table, window))
             .subquery()
         )
         limit = case(
             *((moves.c.timeframe == frame, pct / 100) for frame, pct in universe.bounds.max_jump_pct.items()), else_=1.0
         )
-        is_adjacent = extract("epoch", moves.c.opened_at) - extract("epoch", moves.c.previous) == _seconds(moves)
+        is_adjacent = extract("epoch", moves.c.opened_at) - extract("epoch", moves.c.previous) == bar_seconds(moves)
         is_far = or_(
             *(func.abs(price / moves.c.before - 1) > limit for price in (moves.c.open, moves.c.close)),
             *(func.abs(moves.c.before / price - 1) > limit for price in (moves.c.open, moves.c.close)),
@@ -168,19 +176,24 @@ def jump_within_bound(table: Table) -> Look:
             func.count().filter(broken).label("failed"),
             func.min(moves.c.opened_at).filter(broken).label("first_at"),
         ).group_by(moves.c.venue, moves.c.symbol, moves.c.timeframe)
-        return _findings(warehouse, statement)
+        return read_findings(warehouse, statement)
 
     return look
 
 
-def newest_row_is_recent(table: Table, dataset: str) -> Look:
-    """Where the window is still open, each collected series' newest bar is at most its length plus the bound old."""
+def newest_row_is_recent(table: Table, dataset: str, ended: Ended = lambda _warehouse, _venue: frozenset()) -> Look:
+    """Where the window is still open, each collected series' newest bar is at most its length plus the bound old.
+
+    Args:
+        ended: Symbols of a venue that are traded no more, from which no bar is due.
+    """
 
     def look(warehouse: Warehouse, universe: Universe, window: VenueWindow) -> list[Finding]:
         now = datetime.now(UTC)
         if not window.start <= now < window.end:
             return []
         wanted = {market.symbol for market in universe.venue(window.venue).markets if not _has_ended(market, now)}
+        wanted -= ended(warehouse, window.venue)
         bound = timedelta(minutes=universe.bounds.max_newest_bar_age_minutes)
         findings = []
         for row in read_frame(warehouse, _newest(table, dataset, window.venue, now)).to_dict("records"):
@@ -189,24 +202,12 @@ def newest_row_is_recent(table: Table, dataset: str) -> Look:
             newest = None if pd.isna(row["known_at"]) else row["known_at"].to_pydatetime()
             is_late = newest is None or now - newest > TIMEFRAME_LENGTH[row["timeframe"]] + bound
             told = f"{newest:%Y-%m-%d %H:%M}" if newest else "no bar at all"
-            findings.append(Finding(row["venue"], row["symbol"], row["timeframe"], 1, int(is_late), told))
+            lag = (now - newest).total_seconds() if newest else None
+            key = (row["venue"], row["symbol"], row["timeframe"])
+            findings.append(Finding(*key, 1, int(is_late), told, lag_seconds=lag))
         return findings
 
     return look
-
-
-def grid_is_complete(table: Table, dataset: str) -> Look:
-    """Every opening time of the grid that has been collected holds a bar."""
-
-    def look(warehouse: Warehouse, _universe: Universe, window: VenueWindow) -> list[Finding]:
-        return _findings(warehouse, _absent_bars(table, dataset, window))
-
-    return look
-
-
-def completeness_reaches_bound(findings: Sequence[Finding], bounds: Bounds) -> bool:
-    """No series holds less than the universe's min_completeness of its grid."""
-    return all(finding.share_sound >= bounds.min_completeness for finding in findings)
 
 
 def _has_ended(market: Market, now: datetime) -> bool:
@@ -232,55 +233,6 @@ def _newest(table: Table, dataset: str, venue: str, now: datetime) -> Select[tup
     )
 
 
-def _absent_bars(table: Table, dataset: str, window: VenueWindow) -> Select[tuple[object, ...]]:
-    ranges = collected_ranges
-    asked = func.tstzrange(window.start, window.end)
-    spans = (
-        select(
-            ranges.c.venue,
-            ranges.c.symbol,
-            ranges.c.timeframe,
-            func.unnest(ranges.c.collected * func.tstzmultirange(asked)).label("span"),
-        )
-        .where(ranges.c.dataset == dataset, ranges.c.venue == window.venue)
-        .subquery()
-    )
-    seconds = _seconds(spans)
-    # Before the venue's first bar there is nothing to be complete.
-    begin = (
-        select(func.greatest(func.min(table.c.opened_at), func.lower(spans.c.span)))
-        .where(table.c.venue == spans.c.venue, table.c.symbol == spans.c.symbol, table.c.timeframe == spans.c.timeframe)
-        .correlate(spans)
-        .scalar_subquery()
-    )
-    first = func.ceil(extract("epoch", begin) / seconds)
-    due = func.greatest(func.ceil(extract("epoch", func.upper(spans.c.span)) / seconds) - first, 0)
-    stored = (
-        select(func.count())
-        .where(
-            table.c.venue == spans.c.venue,
-            table.c.symbol == spans.c.symbol,
-            table.c.timeframe == spans.c.timeframe,
-            table.c.opened_at >= func.lower(spans.c.span),
-            table.c.opened_at < func.upper(spans.c.span),
-        )
-        .correlate(spans)
-        .scalar_subquery()
-    )
-    counted = select(
-        spans.c.venue, spans.c.symbol, spans.c.timeframe, due.label("due"), stored.label("stored")
-    ).subquery()
-    absent = func.sum(counted.c.due) - func.sum(counted.c.stored)
-    return select(
-        counted.c.venue,
-        counted.c.symbol,
-        counted.c.timeframe,
-        func.sum(counted.c.due).label("checked"),
-        absent.label("failed"),
-        literal(None).label("first_at"),
-    ).group_by(counted.c.venue, counted.c.symbol, counted.c.timeframe)
-
-
 def _per_series(
     table: Table, window: VenueWindow, failed: ColumnElement[int], first_at: ColumnElement[datetime]
 ) -> Select[tuple[object, ...]]:
@@ -293,22 +245,24 @@ def _per_series(
             failed.label("failed"),
             first_at.label("first_at"),
         )
-        .where(*_inside(table, window))
+        .where(*inside(table, window))
         .group_by(table.c.venue, table.c.symbol, table.c.timeframe)
     )
 
 
-def _inside(table: Table, window: VenueWindow) -> tuple[ColumnElement[bool], ...]:
+def inside(table: Table, window: VenueWindow) -> tuple[ColumnElement[bool], ...]:
+    """The conditions that keep a statement inside the window."""
     return (table.c.venue == window.venue, table.c.opened_at >= window.start, table.c.opened_at < window.end)
 
 
-def _seconds(rows: object) -> ColumnElement[int]:
+def bar_seconds(rows: object) -> ColumnElement[int]:
     """Length of the row's bar in seconds."""
     frame = rows.c.timeframe  # type: ignore[attr-defined]
     return case(*((frame == name, timeframe_ms(name) // 1000) for name in TIMEFRAME_LENGTH), else_=60)
 
 
-def _findings(warehouse: Warehouse, statement: Select[tuple[object, ...]]) -> list[Finding]:
+def read_findings(warehouse: Warehouse, statement: Select[tuple[object, ...]]) -> list[Finding]:
+    """The findings of a statement that gives venue, symbol, timeframe, checked, failed, first_at."""
     return [_finding(row) for row in read_frame(warehouse, statement).to_dict("records")]
 
 
@@ -321,7 +275,7 @@ def _finding(row: Mapping[Hashable, Any]) -> Finding:
 
 def _record(finding: Finding) -> dict[str, str | int | float]:
     return {
-        "series": f"{finding.venue} {finding.symbol} {finding.timeframe}",
+        "series": finding.series,
         "checked": finding.checked,
         "failed": finding.failed,
         "share_sound": round(finding.share_sound, 6),
@@ -331,4 +285,4 @@ def _record(finding: Finding) -> dict[str, str | int | float]:
 
 def _told(finding: Finding) -> str:
     at = f" at {finding.example}" if finding.example else ""
-    return f"{finding.venue} {finding.symbol} {finding.timeframe}: {finding.failed:,} of {finding.checked:,}{at}"
+    return f"{finding.series}: {finding.failed:,} of {finding.checked:,}{at}"

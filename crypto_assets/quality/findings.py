@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from enum import StrEnum
 
 import dagster as dg
@@ -27,7 +27,12 @@ class Dimension(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One series under one rule: rows looked at, rows that break it, and the first of them in words."""
+    """One series under one rule: rows looked at, rows that break it, and the first of them in words.
+
+    Args:
+        note: What is worth saying of rows that keep the rule, as why they are absent.
+        lag_seconds: Age of the newest row, where the rule looks at it.
+    """
 
     venue: str
     symbol: str
@@ -35,6 +40,13 @@ class Finding:
     checked: int
     failed: int
     example: str = ""
+    note: str = ""
+    lag_seconds: float | None = None
+
+    @property
+    def series(self) -> str:
+        """Venue, market and length of bar, where there is one."""
+        return " ".join(part for part in (self.venue, self.symbol, self.timeframe) if part)
 
     @property
     def share_sound(self) -> float:
@@ -43,13 +55,19 @@ class Finding:
 
 
 def run_windows(context: dg.AssetCheckExecutionContext, universe: Universe) -> list[VenueWindow]:
-    """The windows a check looks at: the run's partitions, or the open month where a check runs by itself."""
+    """The windows a check looks at: the run's partitions, or the open month where a check runs by itself.
+
+    Partitions of a venue alone stand for its whole history.
+    """
     tags = context.run.tags
     is_partitioned = "dagster/partition" in tags or "dagster/asset_partition_range_start" in tags
-    if is_partitioned:
-        return venue_windows(context.partition_keys)
+    keys = list(context.partition_keys) if is_partitioned else []
+    by_venue = [key for key in keys if key in universe.venues]
+    if by_venue:
+        start, end = datetime.combine(universe.history_from, time(), tzinfo=UTC), datetime.now(UTC)
+        return [VenueWindow(venue, start, end) for venue in sorted(by_venue)]
     month = month_key(datetime.now(UTC))
-    return venue_windows([join_key(month, venue) for venue in universe.venues])
+    return venue_windows(keys or [join_key(month, venue) for venue in universe.venues])
 
 
 def worst_first(findings: Sequence[Finding]) -> list[Finding]:

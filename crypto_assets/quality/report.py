@@ -1,23 +1,31 @@
 """The quality report: latest check results and scores, for people, for pages and for machines.
 
-What belongs here: gathering what Dagster and quality.scores know, and rendering it. What does not: the checks and the
-arithmetic of scores.
+What belongs here: gathering what Dagster, quality.scores and the gap ledger know, and rendering it. What does not: the page's
+template (report_page.py), the checks and the arithmetic of scores.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 import dagster as dg
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 
-from crypto_assets.quality.scores import latest_scores
+from crypto_assets.quality.coverage import count_gaps
+from crypto_assets.quality.heat_map import coverage_map, shown_window
+from crypto_assets.quality.report_page import PAGE
+from crypto_assets.quality.scores import DIMENSIONS, latest_scores, score_history
+from crypto_assets.schema.plots import sparkline_svg
+from crypto_assets.universe import Scoring
 from crypto_assets.warehouse.connection import Warehouse
+
+SERIES = ["dataset", "venue", "symbol", "timeframe"]
 
 
 @dataclass(frozen=True)
@@ -39,22 +47,65 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class QualityReport:
-    """All that the report shows."""
+    """All that the report shows.
+
+    Args:
+        checks: Latest evaluation of every check.
+        scores: Latest scores of every series.
+        trends: Overall scores of each series' last runs, oldest first.
+        gaps: How many gaps and bars the ledger holds, by dataset, venue and state.
+        maps: Dataset → heat map of its coverage, as SVG.
+        bounds: The universe's, when a score is worth a look.
+    """
 
     checks: Sequence[CheckResult]
     scores: pd.DataFrame
     made_at: datetime
+    trends: Mapping[tuple[str, ...], Sequence[float]] = field(default_factory=dict)
+    gaps: pd.DataFrame = field(default_factory=pd.DataFrame)
+    maps: Mapping[str, str] = field(default_factory=dict)
+    bounds: Scoring = field(default_factory=Scoring)
 
     @property
     def has_errors(self) -> bool:
-        """Whether any error-severity check fails."""
-        return any(check.is_error for check in self.checks)
+        """Whether an error-severity check fails, or a series' score lies below the universe's fail_below."""
+        return any(check.is_error for check in self.checks) or "fails" in set(map(self.verdict, self.scores["overall"]))
+
+    def verdict(self, score: object) -> str:
+        """holds, warns or fails, by the universe's bounds; unmeasured where there is no score."""
+        if not isinstance(score, float) or math.isnan(score):
+            return "unmeasured"
+        return "fails" if score < self.bounds.fail_below else "warns" if score < self.bounds.warn_below else "holds"
+
+    def by(self, *keys: str) -> pd.DataFrame:
+        """Mean scores over all series that share the keys, their number, and the longest lag, in seconds."""
+        grouped = self.scores.groupby(list(keys), sort=True)
+        means = grouped[[*DIMENSIONS, "overall"]].mean()
+        return means.assign(series=grouped.size(), lag_seconds=grouped["lag_seconds"].max()).reset_index()
+
+    def trend(self, row: Mapping[Hashable, object]) -> Sequence[float]:
+        """The overall scores of a series' last runs, oldest first."""
+        return self.trends.get(tuple(str(row[name]) for name in SERIES), ())
 
 
-def gather(definitions: dg.Definitions, instance: dg.DagsterInstance, warehouse: Warehouse) -> QualityReport:
+def gather(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, warehouse: Warehouse, bounds: Scoring
+) -> QualityReport:
     """The report as of now."""
     keys = sorted(definitions.resolve_asset_graph().asset_check_keys, key=lambda key: (key.asset_key.path, key.name))
-    return QualityReport([_latest(instance, key) for key in keys], latest_scores(warehouse), datetime.now(UTC))
+    trends = {
+        tuple(map(str, key)): rows["overall"].dropna().tolist()
+        for key, rows in score_history(warehouse).groupby(SERIES, sort=False)
+    }
+    gaps = count_gaps(warehouse)
+    maps = {}
+    for dataset in sorted({check.asset_key.to_user_string() for check in keys}):
+        window = shown_window(warehouse, dataset)
+        picture = coverage_map(warehouse, dataset, window) if window else ""
+        if picture:
+            maps[dataset] = picture
+    checks = [_latest(instance, key) for key in keys]
+    return QualityReport(checks, latest_scores(warehouse), datetime.now(UTC), trends, gaps, maps, bounds)
 
 
 def _latest(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> CheckResult:
@@ -71,7 +122,7 @@ def _latest(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> CheckResult:
 
 
 def to_json(report: QualityReport) -> str:
-    """The report for machines: {"made_at", "has_errors", "checks": […], "scores": […]}; times ISO 8601 UTC."""
+    """The report for machines: {"made_at", "has_errors", "checks": […], "scores": […], "gaps": […]}; times ISO 8601 UTC."""
     content = {
         "made_at": report.made_at.isoformat(),
         "has_errors": report.has_errors,
@@ -79,7 +130,15 @@ def to_json(report: QualityReport) -> str:
             {**asdict(check), "checked_at": check.checked_at and check.checked_at.isoformat()}
             for check in report.checks
         ],
-        "scores": [{str(key): _plain(value) for key, value in row.items()} for row in report.scores.to_dict("records")],
+        "scores": [
+            {
+                **{str(key): _plain(value) for key, value in row.items()},
+                "verdict": report.verdict(row["overall"]),
+                "trend": list(report.trend(row)),
+            }
+            for row in report.scores.to_dict("records")
+        ],
+        "gaps": [{str(key): _plain(value) for key, value in row.items()} for row in report.gaps.to_dict("records")],
     }
     return json.dumps(content, indent=2)
 
@@ -91,7 +150,12 @@ def to_html(report: QualityReport) -> str:
     )
     environment.filters["score"] = score_text
     environment.filters["bar"] = bar_width
-    return environment.from_string(_PAGE).render(report=report, rows=report.scores.to_dict("records"))
+    environment.filters["age"] = age_text
+    environment.filters["trend"] = _trend_svg
+    rows = report.scores.to_dict("records")
+    return environment.from_string(PAGE).render(
+        report=report, rows=rows, datasets=report.by("dataset").to_dict("records"), gaps=report.gaps.to_dict("records")
+    )
 
 
 def score_text(value: object) -> str:
@@ -110,29 +174,24 @@ def _plain(value: object) -> object:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>crypto_assets quality</title><style>
-body{font:15px/1.5 system-ui,sans-serif;margin:2.5rem auto;max-width:70rem;padding:0 1rem;color:#1b1b29;background:#fbfbfe}
-h1{font-size:1.6rem;margin-bottom:0}h2{font-size:1.15rem;margin-top:2.2rem}p.sub{color:#667;margin-top:.2rem}
-table{border-collapse:collapse;width:100%;background:#fff;border:1px solid #e4e4ef;border-radius:8px;overflow:hidden}
-th,td{padding:.45rem .7rem;text-align:left;border-bottom:1px solid #eeeef5;vertical-align:top}
-th{background:#f3f3fa;font-weight:600}td.n{text-align:right;font-variant-numeric:tabular-nums}
-.ok{color:#127a43}.bad{color:#b3261e;font-weight:600}.warn{color:#9a6700}.none{color:#889}
-.bar{display:inline-block;height:.55rem;border-radius:3px;background:#4f43dd;margin-right:.4rem}
-</style></head><body>
-<h1>Data quality</h1><p class="sub">{{ report.made_at.strftime("%Y-%m-%d %H:%M") }} UTC ·
-{{ report.checks|length }} checks · {{ rows|length }} series</p>
-<h2>Checks</h2><table><tr><th>dataset</th><th>check</th><th>result</th><th>found</th><th>when (UTC)</th></tr>
-{% for c in report.checks %}<tr><td>{{ c.dataset }}</td><td>{{ c.check }}</td>
-<td>{% if c.passed is none %}<span class="none">never run</span>{% elif c.passed %}<span class="ok">holds</span>
-{% elif c.is_error %}<span class="bad">fails</span>{% else %}<span class="warn">warns</span>{% endif %}</td>
-<td>{{ c.told }}</td><td>{{ c.checked_at.strftime("%Y-%m-%d %H:%M") if c.checked_at else "–" }}</td></tr>
-{% endfor %}</table>
-<h2>Scores</h2><table><tr><th>series</th><th>overall</th><th>accuracy</th><th>completeness</th><th>timeliness</th><th>window</th></tr>
-{% for r in rows %}<tr><td>{{ r.dataset }} · {{ r.venue }} {{ r.symbol }} {{ r.timeframe }}</td>
-<td><span class="bar" style="width:{{ r.overall|bar }}px"></span>{{ r.overall|score }}</td>
-<td class="n">{{ r.accuracy|score }}</td><td class="n">{{ r.completeness|score }}</td>
-<td class="n">{{ r.timeliness|score }}</td>
-<td>{{ r.window_start.strftime("%Y-%m-%d") }} to {{ r.window_end.strftime("%Y-%m-%d") }}</td></tr>
-{% endfor %}</table></body></html>
-"""
+def age_text(seconds: object) -> str:
+    """An age in the largest unit that keeps it readable; a dash where it was not measured."""
+    if not isinstance(seconds, float) or math.isnan(seconds):
+        return "–"
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def blocks(values: Sequence[float]) -> str:
+    """A trend as block characters for a terminal: the lowest bar is the lowest of them, or 1 less a hundredth."""
+    if not values:
+        return ""
+    low = min(*values, max(values) - 0.01)
+    return "".join("▁▂▃▄▅▆▇█"[round(7 * (value - low) / (max(values) - low))] for value in values)
+
+
+def _trend_svg(values: Sequence[float]) -> Markup:
+    # The drawing escapes what it is told, and is told numbers.
+    return Markup(sparkline_svg(values, title="overall score of the last runs"))  # noqa: S704

@@ -7,12 +7,12 @@ generated column of the table, so that no writer can get it wrong.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import pandas as pd
 from psycopg2.extras import execute_values
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from crypto_assets.quality.findings import Dimension, Finding
@@ -20,11 +20,17 @@ from crypto_assets.schema.bookkeeping import scores
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.read import read_frame
 
+DIMENSIONS = tuple(dimension.value for dimension in Dimension)
+TREND_RUNS = 30  # scores of a series that its trend shows
+
 _RECORD = """
-INSERT INTO quality.scores (dataset, venue, symbol, timeframe, run_id, window_start, window_end, checks)
+INSERT INTO quality.scores
+    (dataset, venue, symbol, timeframe, run_id, window_start, window_end, checks, weights, lag_seconds)
 VALUES %s
 ON CONFLICT (dataset, venue, symbol, timeframe, run_id) DO UPDATE SET
     checks = quality.scores.checks || excluded.checks,
+    weights = excluded.weights,
+    lag_seconds = coalesce(excluded.lag_seconds, quality.scores.lag_seconds),
     window_start = least(quality.scores.window_start, excluded.window_start),
     window_end = greatest(quality.scores.window_end, excluded.window_end),
     scored_at = now()
@@ -40,8 +46,13 @@ def record_findings(
     dimension: Dimension,
     window: tuple[datetime, datetime],
     findings: Sequence[Finding],
+    weights: Mapping[str, float],
 ) -> None:
-    """Add one check's findings to the scores of its run."""
+    """Add one check's findings to the scores of its run.
+
+    Args:
+        weights: Of each dimension in the overall score, as the universe has them.
+    """
     merged = _merge(findings)
     rows = [
         (
@@ -52,6 +63,8 @@ def record_findings(
             run_id,
             *window,
             json.dumps({check: {"dimension": dimension, "checked": finding.checked, "failed": finding.failed}}),
+            json.dumps(weights),
+            finding.lag_seconds,
         )
         for finding in merged
     ]
@@ -62,7 +75,7 @@ def record_findings(
 
 
 def latest_scores(warehouse: Warehouse) -> pd.DataFrame:
-    """The newest score of each series: dataset, venue, symbol, timeframe, scored_at, the four scores, window."""
+    """The newest score of each series: dataset, venue, symbol, timeframe, scored_at, window, lag, the four scores."""
     series = (scores.c.dataset, scores.c.venue, scores.c.symbol, scores.c.timeframe)
     newest = (
         select(
@@ -70,6 +83,7 @@ def latest_scores(warehouse: Warehouse) -> pd.DataFrame:
             scores.c.scored_at,
             scores.c.window_start,
             scores.c.window_end,
+            scores.c.lag_seconds,
             scores.c.accuracy,
             scores.c.completeness,
             scores.c.timeliness,
@@ -81,6 +95,20 @@ def latest_scores(warehouse: Warehouse) -> pd.DataFrame:
     return read_frame(warehouse, newest)
 
 
+def score_history(warehouse: Warehouse, dataset: str | None = None, venue: str | None = None) -> pd.DataFrame:
+    """The last TREND_RUNS scores of each series: dataset, venue, symbol, timeframe, scored_at, overall; in that order."""
+    series = (scores.c.dataset, scores.c.venue, scores.c.symbol, scores.c.timeframe)
+    place = func.row_number().over(partition_by=series, order_by=scores.c.scored_at.desc()).label("place")
+    chosen = select(*series, scores.c.scored_at, scores.c.overall, place)
+    if dataset is not None:
+        chosen = chosen.where(scores.c.dataset == dataset)
+    if venue is not None:
+        chosen = chosen.where(scores.c.venue == venue)
+    ranked = chosen.subquery()
+    columns = [column for column in ranked.c if column.name != "place"]
+    return read_frame(warehouse, select(*columns).where(ranked.c.place <= TREND_RUNS).order_by(*columns[:5]))
+
+
 def _merge(findings: Sequence[Finding]) -> list[Finding]:
     """One finding a series: a run may have looked at several windows of it."""
     merged: dict[tuple[str, str, str], Finding] = {}
@@ -90,5 +118,6 @@ def _merge(findings: Sequence[Finding]) -> list[Finding]:
         checked = one.checked + (before.checked if before else 0)
         failed = one.failed + (before.failed if before else 0)
         example = (before.example if before else "") or one.example
-        merged[key] = Finding(*key, checked, failed, example)
+        lag = one.lag_seconds if before is None or before.lag_seconds is None else before.lag_seconds
+        merged[key] = Finding(*key, checked, failed, example, lag_seconds=lag)
     return list(merged.values())

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.sandbox.absences import Absence
 from crypto_assets.sandbox.config import SandboxConfig
 from crypto_assets.sandbox.faults import Fault
 
@@ -95,6 +96,10 @@ class SandboxProcess(AbstractContextManager["SandboxProcess"]):
     def clear_faults(self) -> None:
         """No faults from here on."""
         self._ask("DELETE", "faults")
+
+    def set_absences(self, absences: Sequence[Absence]) -> None:
+        """From here on the venues have no bars there, and have all others."""
+        self._ask("POST", "absences", [absence.model_dump(mode="json") for absence in absences])
 
     def requests(self) -> Mapping[str, int]:
         """How often each `venue path` has been asked for."""

@@ -17,6 +17,7 @@ from email.utils import formatdate
 from aiohttp import web
 
 from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.sandbox.absences import WithAbsences, parse_absences
 from crypto_assets.sandbox.bars import BarSource
 from crypto_assets.sandbox.config import HOST, SandboxConfig
 from crypto_assets.sandbox.faults import ON_ROWS, Fault, FaultError, FaultPlan, parse_faults, spoil_rows
@@ -44,7 +45,7 @@ class SandboxApp:
     """The request handlers over one source of bars; constructing it serves nothing."""
 
     def __init__(self, source: BarSource, plan: FaultPlan) -> None:
-        self._source = source
+        self._source = WithAbsences(source)
         self._plan = plan
         self._counts = Counts()
         self._formats: dict[str, VenueFormat] = {host: one for one in FORMATS for host in one.hosts}
@@ -56,6 +57,7 @@ class SandboxApp:
         app.router.add_get("/__sandbox__/requests", self._requests)
         app.router.add_post("/__sandbox__/faults", self._set_faults)
         app.router.add_delete("/__sandbox__/faults", self._clear_faults)
+        app.router.add_post("/__sandbox__/absences", self._set_absences)
         app.router.add_get("/{host}/{path:.*}", self._venue)
         return app
 
@@ -77,6 +79,13 @@ class SandboxApp:
     async def _clear_faults(self, _request: web.Request) -> web.Response:
         self._plan.replace(())
         return web.json_response({"faults": 0})
+
+    async def _set_absences(self, request: web.Request) -> web.Response:
+        try:
+            self._source.absences = parse_absences(await request.json())
+        except (FaultError, json.JSONDecodeError) as error:
+            return web.json_response({"error": str(error)}, status=400)
+        return web.json_response({"absences": len(self._source.absences)})
 
     async def _venue(self, request: web.Request) -> web.StreamResponse:
         form = self._formats.get(request.match_info["host"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Computed, Double, Identity, Integer, PrimaryKeyConstraint, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB, TSTZMULTIRANGE
 
-from crypto_assets.schema.columns import METADATA, column, moment, symbol, timeframe, venue
+from crypto_assets.schema.columns import METADATA, column, moment, number, symbol, timeframe, venue
 
 
 def _dataset() -> Column[str]:
@@ -115,11 +115,9 @@ scores = Table(
         "quality.share_sound(checks, 'completeness')",
     ),
     _score("timeliness", "Worst share over the timeliness checks", "quality.share_sound(checks, 'timeliness')"),
-    _score(
-        "overall",
-        "0.4 accuracy + 0.4 completeness + 0.2 timeliness, of those measured",
-        "quality.overall_score(checks)",
-    ),
+    column("weights", JSONB(), "Weight of each dimension in the overall score, as the universe had them"),
+    number("lag_seconds", "Age of the newest row when it was checked", unit="seconds", nullable=True),
+    _score("overall", "Weighted mean of the dimensions that were measured", "quality.overall_score(checks, weights)"),
     PrimaryKeyConstraint("dataset", "venue", "symbol", "timeframe", "run_id"),
     schema="quality",
     comment="How good each series was found to be, one row a run and series.",
@@ -135,9 +133,14 @@ coverage = Table(
     moment("gap_start", "Opening time of the first absent bar"),
     moment("gap_end", "End of the last absent bar, exclusive"),
     column("state", Text(), "missing, venue_quiet, venue_outage, not_listed, repaired or unrecoverable"),
-    column("evidence", JSONB(), "What was asked and when, what came back, how many times"),
+    column(
+        "evidence",
+        JSONB(),
+        "Why the state holds: what was asked and when, what came back, how many times, who traded meanwhile",
+    ),
     moment("first_seen", "When the gap was first noticed", server_default="now()"),
-    moment("resolved_at", "When the gap closed", nullable=True),
+    moment("resolved_at", "When its bars came; null while they are absent", nullable=True),
+    moment("ingested_at", "When we stored the row as it stands", server_default="clock_timestamp()"),
     PrimaryKeyConstraint("dataset", "venue", "symbol", "timeframe", "gap_start", "gap_end"),
     schema="quality",
     comment="The gap ledger: why a bar is not there.",

@@ -1,16 +1,18 @@
 """Small pictures for metadata and reports, as SVG text.
 
-What belongs here: a line through numbers, drawn in a kilobyte. What does not: charts with axes and legends, and reading
-the numbers. A plotting library would add 60 MB and a second of import to every run for this one line.
+What belongs here: a line through numbers and a map of coloured cells, drawn in kilobytes. What does not: what they show. A
+plotting library would add 60 MB and a second of import to every run for these two.
 """
 
 from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 WIDTH, HEIGHT, MARGIN = 480, 96, 4
+MAP_WIDTH, LABEL, ROW, HEAD = 720, 170, 15, 26  # of a heat map: its cells, the labels beside, a row, the legend above
 
 
 def sparkline_svg(values: Sequence[float], *, title: str, color: str = "#4f43dd") -> str:
@@ -35,6 +37,52 @@ def sparkline_svg(values: Sequence[float], *, title: str, color: str = "#4f43dd"
         f"<title>{_escape(title)}</title>"
         f'<polygon points="{area}" fill="{color}" fill-opacity="0.12"/>'
         f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.5"/></svg>'
+    )
+
+
+def heat_map_svg(
+    rows: Sequence[tuple[str, Sequence[str]]], colors: Mapping[str, str], *, title: str, ends: tuple[str, str]
+) -> str:
+    """A map of rows × cells, each cell coloured by its kind, with a legend of the kinds that occur.
+
+    Args:
+        rows: Label and kinds of each row; all rows are equally long.
+        colors: Kind → colour, in the legend's order.
+        title: What the map shows.
+        ends: Words below the first and the last cell.
+
+    Returns:
+        An SVG document; an empty text where there is no row.
+    """
+    if not rows or not rows[0][1]:
+        return ""
+    cell = MAP_WIDTH / len(rows[0][1])
+    height = HEAD + len(rows) * ROW + 2 * ROW
+    parts = [f"<title>{_escape(title)}</title>"]
+    shown = [kind for kind in colors if any(kind in kinds for _, kinds in rows)]
+    for place, kind in enumerate(shown):
+        x = LABEL + place * 110
+        parts.append(
+            f'<rect x="{x}" y="6" width="11" height="11" fill="{colors[kind]}" stroke="#99a" stroke-width=".4"/>'
+        )
+        parts.append(f'<text x="{x + 15}" y="16">{_escape(kind.replace("_", " "))}</text>')
+    for number, (label, kinds) in enumerate(rows):
+        y = HEAD + number * ROW
+        parts.append(f'<text x="{LABEL - 6}" y="{y + ROW - 4}" text-anchor="end">{_escape(label)}</text>')
+        first = 0
+        for kind, run in groupby(kinds):
+            length, color = len(list(run)), colors[kind]
+            told = f"{_escape(label)}: {_escape(kind.replace('_', ' '))}"
+            parts.append(
+                f'<rect x="{LABEL + first * cell:.2f}" y="{y}" width="{length * cell:.2f}" height="{ROW - 1}"'
+                f' fill="{color}"><title>{told}</title></rect>'
+            )
+            first += length
+    parts.append(f'<text x="{LABEL}" y="{height - ROW + 2}">{_escape(ends[0])}</text>')
+    parts.append(f'<text x="{LABEL + MAP_WIDTH}" y="{height - ROW + 2}" text-anchor="end">{_escape(ends[1])}</text>')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{LABEL + MAP_WIDTH + 8}" height="{height}" role="img"'
+        f' font-family="system-ui,sans-serif" font-size="11" fill="#334">{"".join(parts)}</svg>'
     )
 
 

@@ -1,17 +1,16 @@
 """How far each series has been collected: ops.collected_ranges, as half-open spans of opening times.
 
-What belongs here: reading, widening and subtracting spans. What does not: rows (write.py), and why a bar is not there
-(quality.coverage).
+What belongs here: reading and widening spans. What does not: rows (write.py), and why a bar is not there
+(quality/coverage.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class under a function's name
 
-type Span = tuple[datetime, datetime]
+from crypto_assets.spans import Span
 
 
 def read_collected(connection: Connection, dataset: str, venue: str, symbol: str, timeframe: str) -> list[Span]:
@@ -43,18 +42,3 @@ def mark_collected(
             " DO UPDATE SET collected = c.collected + excluded.collected, updated_at = now()",
             (dataset, venue, symbol, timeframe, start, end),
         )
-
-
-def missing_spans(wanted_start: datetime, wanted_end: datetime, collected: Sequence[Span]) -> list[Span]:
-    """What of [wanted_start, wanted_end) lies in none of the collected spans; in order. Pure."""
-    missing = []
-    reached = wanted_start
-    for start, end in sorted(collected):
-        if start > reached:
-            missing.append((reached, min(start, wanted_end)))
-        reached = max(reached, end)
-        if reached >= wanted_end:
-            break
-    if reached < wanted_end:
-        missing.append((reached, wanted_end))
-    return [(start, end) for start, end in missing if start < end]

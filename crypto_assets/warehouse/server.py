@@ -182,11 +182,14 @@ class EmbeddedServer:
         return self._home / "server.log"
 
     def _make_home(self) -> None:
+        if self._home.is_dir():
+            return
         try:
-            if not self._home.is_dir():
-                self._home.mkdir(parents=True)
-                self._home.chmod(0o755)  # only what we made; secrets inside have modes of their own
+            self._home.mkdir(parents=True)
+            self._home.chmod(0o755)  # only what we made; secrets inside have modes of their own
         except OSError as error:
+            if self._home.is_dir():
+                return  # another process was faster
             raise ServerError(
                 f"The folder {self._home} cannot be created: {error.strerror}",
                 way_out="Choose another CRYPTO_ASSETS_HOME.",

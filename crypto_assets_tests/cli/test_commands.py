@@ -8,12 +8,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from crypto_assets.cli.main import app
+from crypto_assets.sandbox.absences import Absence
 from crypto_assets.sandbox.process import SandboxProcess
 from crypto_assets.warehouse.server import ServerAddress
 
@@ -76,10 +79,47 @@ def test_a_backfill_is_one_run_a_venue_and_the_second_one_writes_nothing(crypto_
     checks = {check["check"]: check["passed"] for check in found["checks"]}
     assert checks["key_is_unique"] is True
     assert report.returncode == (1 if found["has_errors"] else 0)
-    assert {score["symbol"] for score in found["scores"]} == {"BTC/USDT", "ETH/USDT"}
+    assert {score["symbol"] for score in found["scores"] if score["timeframe"]} == {"BTC/USDT", "ETH/USDT"}
     page = (tmp_path / "q.html").read_text()
     assert "key_is_unique" in page
     assert "okx ETH/USDT 1h" in page
+
+
+@pytest.mark.xdist_group("cli")
+def test_gaps_are_scanned_listed_planned_and_repaired(
+    crypto_assets: Run, sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    hole = Absence(venue="mexc", start=datetime(2026, 1, 5, 3, tzinfo=UTC), end=datetime(2026, 1, 5, 6, tzinfo=UTC))
+    sandbox.set_absences([hole])
+    here = ("--venue", "mexc", "--symbol", "BTC/USDT", "--from", "2026-01-05", "--to", "2026-01-06")
+    try:
+        first = crypto_assets("backfill", "--from", "2026-01-05", "--to", "2026-01-06", "--venue", "mexc")
+        assert first.returncode == 0, first.stderr
+    finally:
+        sandbox.set_absences([])
+    listed = crypto_assets("gaps", "list", *here, "--json")
+    [gap] = json.loads(listed.stdout)
+    assert (gap["state"], gap["gap_start"][:16], gap["gap_end"][:16]) == (
+        "missing",
+        "2026-01-05T03:00",
+        "2026-01-05T06:00",
+    )
+    planned = crypto_assets("gaps", "repair", *here, "--dry-run")
+    assert re.search(r"mexc BTC/USDT 1h\s*│ 2026-01-05 03:00 │ 2026-01-05 06:00 │\s*3", planned.stdout), planned.stdout
+    assert "1 pages for 1 gaps of 1 series; nothing was asked." in planned.stdout
+    repaired = crypto_assets("gaps", "repair", *here)
+    assert re.search(r"mexc BTC/USDT 1h\s*│\s*1 │\s*3 │\s*3", repaired.stdout), repaired.stdout + repaired.stderr
+    again = crypto_assets("gaps", "repair", *here)
+    assert "Nothing is due." in again.stdout
+    scanned = crypto_assets("gaps", "scan", *here)
+    assert "1 series, 24 bars due, 0 absent; 0 rows of the ledger written, 0 named anew." in scanned.stdout
+    for name in ("gaps.parquet", "gaps.csv"):
+        assert crypto_assets("gaps", "list", *here, "--export", str(tmp_path / name)).returncode == 0
+    written = pd.read_parquet(tmp_path / "gaps.parquet")
+    assert written["state"].tolist() == pd.read_csv(tmp_path / "gaps.csv")["state"].tolist() == ["repaired"]
+    outside = crypto_assets("gaps", "list", "--from", "2026-06-01")
+    assert outside.returncode == 1
+    assert "Nothing has been collected between 2026-06-01" in outside.stderr
 
 
 @pytest.mark.xdist_group("cli")
@@ -117,6 +157,13 @@ def test_env_prints_what_plain_dagster_commands_need(crypto_assets: Run) -> None
         (("backfill", "--from", "soon"), "--from is 'soon', no date"),
         (("universe", "check", "absent.yaml"), "absent.yaml"),
         (("demo", "--recordings", "/nowhere"), "recordings.yaml"),
+        (("gaps", "scan", "--venue", "nowhere"), "Nothing of market/ohlcv has been collected for nowhere"),
+        (("gaps", "list", "--state", "lost"), "Unknown state 'lost'"),
+        (("gaps", "list", "--export", "gaps.doc"), "gaps.doc is neither .parquet nor .csv"),
+        (("gaps", "list", "--from", "2026-02-01", "--to", "2026-01-01"), "Nothing lies between"),
+        (("gaps", "scan", "--timeframe", "7m"), "Unknown timeframe '7m'"),
+        (("gaps", "repair", "--venue", "nowhere"), "Unknown venue 'nowhere'"),
+        (("gaps", "repair", "--venue", "okx", "--symbol", "NO/SUCH"), "Unknown symbol 'NO/SUCH' on okx"),
     ],
 )
 @pytest.mark.xdist_group("cli")
@@ -168,6 +215,9 @@ HELPED = (
     "env",
     "sandbox",
     "universe check",
+    "gaps scan",
+    "gaps list",
+    "gaps repair",
 )
 
 

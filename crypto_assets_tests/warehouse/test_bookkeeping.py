@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class under a function's name
 
-from crypto_assets.warehouse.collected import mark_collected, missing_spans, read_collected
+from crypto_assets.warehouse.collected import mark_collected, read_collected
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.quarantine import MAX_PAYLOAD_BYTES, Refused, payload_json, quarantine
 
@@ -56,37 +56,6 @@ def test_spans_come_in_utc_whatever_the_session_says(connection: Connection) -> 
 def test_spans_that_say_nothing_are_refused(connection: Connection, start: datetime, end: datetime) -> None:
     with pytest.raises(ValueError, match="span"):
         mark_collected(connection, *SERIES, start, end)
-
-
-@pytest.mark.parametrize(
-    ("collected", "missing"),
-    [
-        ([], [(0, 10)]),
-        ([(0, 10)], []),
-        ([(-5, 20)], []),
-        ([(2, 3)], [(0, 2), (3, 10)]),
-        ([(3, 4), (1, 2)], [(0, 1), (2, 3), (4, 10)]),
-        ([(0, 3), (2, 5)], [(5, 10)]),
-        ([(8, 12)], [(0, 8)]),
-        ([(-3, -1), (10, 12)], [(0, 10)]),
-    ],
-)
-def test_what_is_missing_is_what_no_span_covers(
-    collected: list[tuple[int, int]], missing: list[tuple[int, int]]
-) -> None:
-    spans = [(day(start), day(end)) for start, end in collected]
-    assert missing_spans(day(0), day(10), spans) == [(day(start), day(end)) for start, end in missing]
-
-
-@patient
-@given(spans=st.lists(st.tuples(st.integers(-5, 25), st.integers(1, 8)), max_size=6))
-def test_missing_and_collected_together_are_what_was_wanted_and_never_overlap(spans: list[tuple[int, int]]) -> None:
-    collected = [(day(start), day(start + length)) for start, length in spans]
-    missing = missing_spans(day(0), day(20), collected)
-    for number in range(20):
-        is_covered = any(start <= day(number) < end for start, end in collected)
-        is_missing = sum(start <= day(number) < end for start, end in missing)
-        assert is_missing == int(not is_covered)
 
 
 def test_progress_rolls_back_with_the_rows(warehouse: Warehouse) -> None:
@@ -175,7 +144,10 @@ def test_a_payload_that_is_nested_without_end_is_cut() -> None:
     assert "nested too deeply" in payload_json(endless)
 
 
-SCORED = "INSERT INTO quality.scores (dataset, venue, symbol, timeframe, run_id, window_start, window_end, checks)"
+SCORED = (
+    "INSERT INTO quality.scores (dataset, venue, symbol, timeframe, run_id, window_start, window_end, checks, weights)"
+)
+WEIGHTS = {"accuracy": 0.4, "completeness": 0.4, "timeliness": 0.2}
 CHECKS = {
     "order": {"dimension": "accuracy", "checked": 100, "failed": 10},
     "bounds": {"dimension": "accuracy", "checked": 100, "failed": 50},
@@ -187,8 +159,8 @@ CHECKS = {
 
 def score(connection: Connection, checks: object, end: datetime | None = None) -> tuple[object, ...]:
     with connection.cursor() as cursor:
-        values = (*SERIES, "run", day(0), end or day(1), json.dumps(checks))
-        cursor.execute(f"{SCORED} VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", values)
+        values = (*SERIES, "run", day(0), end or day(1), json.dumps(checks), json.dumps(WEIGHTS))
+        cursor.execute(f"{SCORED} VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)", values)
     return one_row(connection, "SELECT accuracy, completeness, timeliness, overall FROM quality.scores")
 
 

@@ -13,15 +13,20 @@ import dagster as dg
 from pydantic import Field
 from sqlalchemy import select
 
+from crypto_assets.clients.exchange import Exchange
+from crypto_assets.datasets.market.instruments.table import ended_symbols
 from crypto_assets.datasets.market.ohlcv.collect import Outcome, Series, collect_series
+from crypto_assets.datasets.market.ohlcv.repair import name_gaps_of, plan_repair, repair_series, repairing
 from crypto_assets.datasets.market.ohlcv.table import DATASET
 from crypto_assets.datasets.market.ohlcv.table import ohlcv as table
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.partitions import Grids, VenueWindow, venue_windows
+from crypto_assets.quality.heat_map import coverage_map
 from crypto_assets.resources import Exchanges, UniverseFile
 from crypto_assets.schema.dagster_schema import table_schema
 from crypto_assets.schema.plots import data_uri, sparkline_svg
-from crypto_assets.universe import TIMEFRAME_LENGTH, Universe, UniverseError, market_window, timeframe_ms
+from crypto_assets.spans import hull
+from crypto_assets.universe import TIMEFRAME_LENGTH, Gaps, Universe, UniverseError, market_window, timeframe_ms
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.lease import lease
 from crypto_assets.warehouse.read import read_frame
@@ -49,6 +54,9 @@ class OhlcvConfig(dg.Config):
     until: str = Field(default="", description="Opening times before this, ISO 8601, UTC. Empty: the partition's end.")
     refresh: bool = Field(
         default=False, description="Ask again for what is stored, to find what the venue has changed."
+    )
+    repair: bool = Field(
+        default=False, description="Collect nothing; ask again for bars that are missing, and name them."
     )
 
 
@@ -139,17 +147,50 @@ def _collect_window(
 ) -> list[Outcome]:
     exchange = exchanges.client(window.venue, universe)
     series = choose_series(universe, window, config, exchange.timeframes())
-    outcomes = []
     try:
-        with lease(warehouse, f"venue {window.venue}"):
-            for number, one in enumerate(series, 1):
-                outcome = collect_series(warehouse, exchange, one, refresh=config.refresh)
-                outcomes.append(outcome)
-                say = log.warning if outcome.warning else log.info
-                say("%d/%d %s", number, len(series), _one_line(outcome))
+        if config.repair:
+            outcomes = _repair(log, warehouse, exchange, universe.gaps, series)
+        else:
+            outcomes = _collect(log, warehouse, exchange, series, refresh=config.refresh)
     finally:
         exchange.close()
+    name_gaps_of(warehouse, window.venue, ((one.timeframe, (one.start, one.end)) for one in series), universe.gaps)
     return outcomes
+
+
+def _collect(
+    log: dg.DagsterLogManager, warehouse: Warehouse, exchange: Exchange, series: Sequence[Series], *, refresh: bool
+) -> list[Outcome]:
+    outcomes = []
+    ended = ended_symbols(warehouse, exchange.name)
+    with lease(warehouse, f"venue {exchange.name}"):
+        for number, one in enumerate(series, 1):
+            outcome = collect_series(warehouse, exchange, one, refresh=refresh, has_ended=one.symbol in ended)
+            outcomes.append(outcome)
+            _tell(log, outcome, number, len(series))
+    return outcomes
+
+
+def _repair(
+    log: dg.DagsterLogManager, warehouse: Warehouse, exchange: Exchange, rules: Gaps, series: Sequence[Series]
+) -> list[Outcome]:
+    outcomes = []
+    with repairing(warehouse, exchange.name, (one.symbol for one in series)) as busy:
+        if busy:
+            log.warning("Another repair is at work on %s; they are left out.", ", ".join(busy))
+        chosen = [one for one in series if one.symbol not in busy]
+        with lease(warehouse, f"venue {exchange.name}"):
+            for number, one in enumerate(chosen, 1):
+                reach = exchange.reach(one.timeframe, datetime.now(UTC))
+                plan = plan_repair(warehouse, one, page_bars=exchange.venue.page_bars, rules=rules, reach=reach)
+                outcomes.append(repair_series(warehouse, exchange, plan, rules))
+                _tell(log, outcomes[-1], number, len(chosen))
+    return outcomes
+
+
+def _tell(log: dg.DagsterLogManager, outcome: Outcome, number: int, of: int) -> None:
+    say = log.warning if outcome.warning else log.info
+    say("%d/%d %s", number, of, _one_line(outcome))
 
 
 def _one_line(outcome: Outcome) -> str:
@@ -189,6 +230,7 @@ def describe(warehouse: Warehouse, outcomes: Sequence[Outcome], seconds: float) 
         "rows_changed": sum(outcome.changed for outcome in outcomes),
         "rows_quarantined": sum(outcome.quarantined for outcome in outcomes),
         "bars_absent": sum(outcome.absent for outcome in outcomes),
+        "repair_requests": sum(outcome.requests for outcome in outcomes),
     }
     metadata: dict[str, dg.MetadataValue[Any]] = {name: dg.MetadataValue.int(count) for name, count in counts.items()}
     records = [dg.TableRecord(_record(outcome)) for outcome in outcomes] or [dg.TableRecord(_NOTHING)]
@@ -199,9 +241,9 @@ def describe(warehouse: Warehouse, outcomes: Sequence[Outcome], seconds: float) 
         metadata["last_bar"] = dg.MetadataValue.timestamp(max(lasts))
     if warnings:
         metadata["warnings"] = dg.MetadataValue.md("\n".join(f"- {line}" for line in warnings[:50]))
-    plot = _plot(warehouse, outcomes)
-    if plot:
-        metadata["close"] = dg.MetadataValue.md(plot)
+    for name, plot in (("close", _plot(warehouse, outcomes)), ("coverage", _coverage_plot(warehouse, outcomes))):
+        if plot:
+            metadata[name] = dg.MetadataValue.md(plot)
     return metadata
 
 
@@ -249,3 +291,12 @@ def _plot(warehouse: Warehouse, outcomes: Sequence[Outcome]) -> str:
     if not svg:
         return ""
     return f"**{title}**, {closes.min():,.6g} to {closes.max():,.6g}\n\n![{title}]({data_uri(svg)})"
+
+
+def _coverage_plot(warehouse: Warehouse, outcomes: Sequence[Outcome]) -> str:
+    """Markdown with the heat map of the run's series over their time: which bars are there, and why others are not."""
+    window = hull([(one.series.start, min(one.series.end, datetime.now(UTC))) for one in outcomes])
+    if window is None:
+        return ""
+    svg = coverage_map(warehouse, DATASET, window, series=[one.series.key for one in outcomes])
+    return f"![coverage]({data_uri(svg)})" if svg else ""

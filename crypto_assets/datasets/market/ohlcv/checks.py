@@ -9,17 +9,23 @@ from __future__ import annotations
 from dagster import AssetCheckSeverity
 from sqlalchemy import func, or_
 
+from crypto_assets.datasets.market.instruments.table import ended_symbols
 from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv
 from crypto_assets.quality.checks import (
     Rule,
     bars_on_grid,
-    completeness_reaches_bound,
-    grid_is_complete,
     jump_within_bound,
     key_is_unique,
     make_check,
     newest_row_is_recent,
     rows_keep,
+)
+from crypto_assets.quality.completeness import (
+    few_anomalies,
+    gaps_are_explained,
+    rows_are_accepted,
+    score_near_its_history,
+    severity_by_share,
 )
 from crypto_assets.quality.findings import Dimension
 
@@ -73,18 +79,39 @@ RULES = (
         severity=AssetCheckSeverity.WARN,
     ),
     Rule(
-        "grid_is_complete",
-        "Of the opening times collected, at least min_completeness of the universe hold a bar, in every series.",
-        Dimension.COMPLETENESS,
-        grid_is_complete(ohlcv, DATASET),
+        "few_anomalies",
+        "Of each series' newest bars, no more than max_anomalous_share stand out by return or volume (robust z-score).",
+        Dimension.ACCURACY,
+        few_anomalies(ohlcv),
         severity=AssetCheckSeverity.WARN,
-        passes=completeness_reaches_bound,
+    ),
+    Rule(
+        "rows_are_accepted",
+        "No row of the last day had to be refused; those in quality.quarantine count against the stored ones.",
+        Dimension.ACCURACY,
+        rows_are_accepted(ohlcv, DATASET),
+        severity=AssetCheckSeverity.WARN,
+    ),
+    Rule(
+        "gaps_are_explained",
+        "Each opening time collected holds a bar, or the ledger says why not. Missing bars warn; where a series holds less"
+        " than min_completeness of the universe, they fail. `crypto-assets gaps repair` asks for them again.",
+        Dimension.COMPLETENESS,
+        gaps_are_explained(ohlcv, DATASET),
+        severity=severity_by_share,
     ),
     Rule(
         "newest_bar_is_recent",
         "In the open month, the newest bar is younger than its length plus max_newest_bar_age_minutes.",
         Dimension.TIMELINESS,
-        newest_row_is_recent(ohlcv, DATASET),
+        newest_row_is_recent(ohlcv, DATASET, ended_symbols),
+    ),
+    Rule(
+        "score_near_its_history",
+        "No series' overall score lies further below the median of its last thirty than max_score_z of the universe.",
+        None,
+        score_near_its_history(DATASET),
+        severity=AssetCheckSeverity.WARN,
     ),
 )
 

@@ -14,12 +14,15 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from crypto_assets.clients.exchange import SETTLE, BarPage, Exchange
+from crypto_assets.clients.exchange import SETTLE, BarPage, Exchange, NotListed
 from crypto_assets.clients.exchange_bars import NUMBERS, Bars
 from crypto_assets.clients.transport import Malformed, ProviderError
 from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv
-from crypto_assets.universe import TIMEFRAME_LENGTH, timeframe_ms
-from crypto_assets.warehouse.collected import mark_collected, missing_spans, read_collected
+from crypto_assets.quality.coverage import SeriesKey, observe
+from crypto_assets.quality.gaps import Answer, absent_spans
+from crypto_assets.spans import Span, difference
+from crypto_assets.universe import TIMEFRAME_LENGTH, Gaps, timeframe_ms
+from crypto_assets.warehouse.collected import mark_collected, read_collected
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.quarantine import Refused, quarantine
 from crypto_assets.warehouse.write import Batch, WriteCounts, upsert
@@ -29,8 +32,6 @@ from crypto_assets.warehouse.write import Batch, WriteCounts, upsert
 BATCH_ROWS = 20_000
 # Young bars asked for again: venues revise the last ones within minutes of their close.
 RECHECKED_BARS = 3
-
-type Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,20 @@ class Series:
     start: datetime
     end: datetime
 
+    @property
+    def key(self) -> SeriesKey:
+        """How ledgers name it."""
+        return SeriesKey(DATASET, self.venue, self.symbol, self.timeframe)
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What collecting one series came to.
+    """What collecting or repairing one series came to.
 
     Args:
         received: Sound bars that arrived.
         absent: Bars that the venue did not have, from the first one it had to where it spoke to.
+        requests: Pages that a repair asked for; 0 for collecting.
         warning: Why the series is not complete; empty where it is.
         failed: Whether the venue failed it, so that it counts against the run.
     """
@@ -61,6 +68,7 @@ class Outcome:
     changed: int = 0
     quarantined: int = 0
     absent: int = 0
+    requests: int = 0
     first: datetime | None = None
     last: datetime | None = None
     seconds: float = 0.0
@@ -68,7 +76,9 @@ class Outcome:
     failed: bool = False
 
 
-def collect_series(warehouse: Warehouse, exchange: Exchange, series: Series, *, refresh: bool = False) -> Outcome:
+def collect_series(
+    warehouse: Warehouse, exchange: Exchange, series: Series, *, refresh: bool = False, has_ended: bool = False
+) -> Outcome:
     """Bring one series up to date; what is there already is not asked for again.
 
     Rows, quarantine and progress of each batch are one transaction, so a kill at any moment loses no committed row and
@@ -76,6 +86,7 @@ def collect_series(warehouse: Warehouse, exchange: Exchange, series: Series, *, 
 
     Args:
         refresh: Ask for everything again, to find what the venue has changed since.
+        has_ended: The market was traded once and is no more: that the venue lists it no longer is no failure.
     """
     began = time.monotonic()
     outcome, failure = Outcome(series), None
@@ -88,10 +99,12 @@ def collect_series(warehouse: Warehouse, exchange: Exchange, series: Series, *, 
             if failure is not None:
                 raise failure
     except Malformed as error:
-        kept = _keep_payload(warehouse, series, error)
+        kept = keep_payload(warehouse, series, error)
         outcome = replace(outcome, quarantined=outcome.quarantined + kept, warning=str(error), failed=True)
     except ProviderError as error:
-        outcome = replace(outcome, warning=str(error), failed=True)
+        is_over = has_ended and isinstance(error, NotListed)
+        told = f"{series.venue} lists {series.symbol} no more; nothing is due." if is_over else str(error)
+        outcome = replace(outcome, warning=told, failed=not is_over)
     return replace(outcome, seconds=time.monotonic() - began)
 
 
@@ -145,7 +158,7 @@ def _wanted(warehouse: Warehouse, exchange: Exchange, series: Series, refresh: b
     if not refresh:
         with warehouse.connect() as connection:
             collected = read_collected(connection, DATASET, series.venue, series.symbol, series.timeframe)
-    missing = missing_spans(series.start, end, collected)
+    missing = difference([(series.start, end)], collected)
     reach = exchange.reach(series.timeframe, now)
     note = ""
     if reach is not None and missing and missing[0][0] < reach:
@@ -194,52 +207,64 @@ def _store_all(
 
 
 def _store(warehouse: Warehouse, pages: Sequence[BarPage], outcome: Outcome) -> Outcome:
-    series = outcome.series
     bars = join_pages(pages)
     start, end = _moment(pages[0].start), _moment(pages[-1].end)
-    refused = [Refused(row.reason, row.payload) for row in bars.refused]
+    counts = store_bars(warehouse, outcome.series, bars, (start, end))
+    first = _moment(int(bars.opened_at_ms[0])) if len(bars) else None
+    due_from = start if outcome.first else first  # before the venue's first bar nothing is absent
+    due = round((end - due_from) / TIMEFRAME_LENGTH[outcome.series.timeframe]) if due_from else 0
+    return replace(counted(outcome, bars, counts), absent=outcome.absent + max(0, due - len(bars)))
+
+
+def store_bars(
+    warehouse: Warehouse,
+    series: Series,
+    bars: Bars,
+    span: Span,
+    *,
+    answer: Answer | None = None,
+    rules: Gaps | None = None,
+) -> WriteCounts:
+    """Write bars, what was refused of them, progress and the gap ledger, in one transaction.
+
+    Args:
+        span: Opening times that the bars speak for.
+        answer: The repair request that brought them; None where they were collected.
+        rules: The universe's, with an answer.
+    """
     counts = WriteCounts(0, 0, 0, 0)
     with warehouse.connect() as connection:
         if len(bars):
             counts = upsert(connection, ohlcv, build_rows(series, bars))
-        if refused:
-            quarantine(
-                connection,
-                dataset=DATASET,
-                venue=series.venue,
-                symbol=series.symbol,
-                timeframe=series.timeframe,
-                items=refused,
-            )
-        if start < end:
-            mark_collected(connection, DATASET, series.venue, series.symbol, series.timeframe, start, end)
+        if bars.refused:
+            items = [Refused(row.reason, row.payload) for row in bars.refused]
+            quarantine(connection, items=items, **vars(series.key))
+        if span[0] < span[1]:
+            mark_collected(connection, *series.key.values(), *span)
+            absent = absent_spans(bars.opened_at_ms, span, TIMEFRAME_LENGTH[series.timeframe])
+            observe(connection, ohlcv, series.key, span, absent, answer=answer, rules=rules)
+    return counts
+
+
+def counted(outcome: Outcome, bars: Bars, counts: WriteCounts) -> Outcome:
+    """The outcome with a batch added to it. Pure."""
     first = _moment(int(bars.opened_at_ms[0])) if len(bars) else None
     last = _moment(int(bars.opened_at_ms[-1])) if len(bars) else None
-    due_from = start if outcome.first else first  # before the venue's first bar nothing is absent
-    due = round((end - due_from) / TIMEFRAME_LENGTH[series.timeframe]) if due_from else 0
     return replace(
         outcome,
         received=outcome.received + len(bars),
         inserted=outcome.inserted + counts.inserted,
         changed=outcome.changed + counts.changed,
-        quarantined=outcome.quarantined + len(refused),
-        absent=outcome.absent + max(0, due - len(bars)),
+        quarantined=outcome.quarantined + len(bars.refused),
         first=outcome.first or first,
         last=last or outcome.last,
     )
 
 
-def _keep_payload(warehouse: Warehouse, series: Series, error: Malformed) -> int:
-    items = [Refused(error.problem, error.payload)]
+def keep_payload(warehouse: Warehouse, series: Series, error: Malformed) -> int:
+    """Keep an answer that could not be read; returns how many payloads that is."""
     with warehouse.connect() as connection:
-        return quarantine(
-            connection,
-            dataset=DATASET,
-            venue=series.venue,
-            symbol=series.symbol,
-            timeframe=series.timeframe,
-            items=items,
-        )
+        return quarantine(connection, items=[Refused(error.problem, error.payload)], **vars(series.key))
 
 
 def _moment(milliseconds: int) -> datetime:
