@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from bench import stage
+from bench import ledger, stage
 from crypto_assets.clients.exchange import SETTLE, Exchange
 from crypto_assets.datasets.market.instruments.asset import refresh
 from crypto_assets.datasets.market.instruments.table import read_listings
@@ -203,7 +203,7 @@ def campaign(warehouse: Warehouse, size: Size, seed: int = SEED) -> Tally:
 
 
 def main(size: Size = FULL) -> int:
-    """Run the campaign, print, and return how many bounds were missed."""
+    """Run the campaign and the ledger's costs, print, and return how many bounds were missed."""
     with stage.database("truth") as warehouse:
         tally = campaign(warehouse, size)
     bounds = verdicts(tally)
@@ -215,7 +215,7 @@ def main(size: Size = FULL) -> int:
         write(f"    {line}\n")
     write("  " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in tally.seconds.items()) + "\n")
     sys.stdout.flush()
-    return sum(not held for _, held in bounds)
+    return sum(not held for _, held in bounds) + ledger.main()
 
 
 def verdicts(tally: Tally) -> list[tuple[str, bool]]:
