@@ -128,9 +128,7 @@ def plant(size: Size, seed: int) -> list[Plant]:
         outages = _scatter(dice, [dice.randint(2, 40) for _ in range(size.outages)], size.bars, [])
         for symbol in symbols:
             own: list[tuple[str, tuple[int, int]]] = [("outage", span) for span in outages]
-            if (
-                symbol == late and venue != "okx"
-            ):  # okx says since when it lists a market, and the sandbox always the same
+            if symbol == late:
                 own.append(("unlisted_yet", (0, 6 * DAY_BARS)))
             if symbol == ended:
                 # The last bars before the present are not spoken for yet: the venue may still publish them.

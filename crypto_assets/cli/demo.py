@@ -56,9 +56,10 @@ def run_demo(settings: Settings, recordings: Path | None) -> int:
         universe = UniverseFile(inside.universe_file, environment.warehouse).in_force().universe
         plans = [replace(plan, with_instruments=True) for plan in demo_plans(universe, recorded)]
         reports = run_plans(environment, universe, plans, jobs=PARALLEL_RUNS)
-        _explain_gaps(environment.warehouse, Exchanges(inside.sandbox_url), universe)
+        _repair_gaps(environment.warehouse, Exchanges(inside.sandbox_url), universe)
         stored = stored_bars(environment.warehouse)
         _print_summary(reports, stored, time.monotonic() - began)
+        _print_gaps(environment.warehouse)
         is_whole = _print_recorded(recorded, stored) if recorded else True
     _print_way_on(recordings, inside.profile)
     is_sound = all(report.success and not _errors(report) for report in reports)
@@ -104,16 +105,19 @@ def _print_summary(reports: Sequence[RunReport], stored: Sequence[Stored], secon
     OUT.print(f"{sum(one.bars for one in stored):,} bars in {len(stored)} series, {seconds:.0f} s.")
 
 
-def _explain_gaps(warehouse: Warehouse, exchanges: Exchanges, universe: Universe) -> None:
-    """Ask once more for what is absent, and print what the ledger then says of it."""
+def _repair_gaps(warehouse: Warehouse, exchanges: Exchanges, universe: Universe) -> None:
+    """Ask once more for what is absent, so that the ledger can say why."""
     plans = plan_repairs(warehouse, exchanges, universe, Filter(None, None, None, None, None), Choice())
     if plans:
         repair_markets(warehouse, exchanges, universe, plans)
+
+
+def _print_gaps(warehouse: Warehouse) -> None:
     gaps = count_gaps(warehouse)
     if gaps.empty:
         OUT.print("No gaps: every bar that was collected is there.")
         return
-    shown = table("Gaps, each with its reason (`crypto-assets gaps list`)", "venue", "state", ">gaps", ">bars")
+    shown = table("Gaps, asked for again and named", "venue", "state", ">gaps", ">bars")
     for row in gaps.to_dict("records"):
         shown.add_row(row["venue"], row["state"], f"{row['gaps']:,}", f"{row['bars']:,.0f}")
     OUT.print(shown)

@@ -13,7 +13,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sqlalchemy import Select, Table, case, extract, func, literal, select, true
+from sqlalchemy import Select, Table, and_, case, extract, func, literal, select, true
 
 from crypto_assets.partitions import VenueWindow
 from crypto_assets.quality.checks import Look, bar_seconds, inside
@@ -30,6 +30,8 @@ REFUSED_WITHIN = timedelta(days=1)  # a row refused longer ago says nothing abou
 JUDGED_BARS = 1_000  # newest bars of a series that are compared with each other
 FEWEST_BARS = 50  # below this many, a median says too little
 _TO_SIGMA = 1.4826  # median absolute deviation times this is the standard deviation of a normal distribution
+FOUND_NOW = "missing since now"
+_FAILING = frozenset({State.MISSING.value, State.UNRECOVERABLE.value, FOUND_NOW, "not in the ledger"})
 _SCORE_NOISE = 0.001  # scores that never moved would make any change infinitely rare
 
 
@@ -56,8 +58,12 @@ def gaps_are_explained(table: Table, dataset: str) -> Look:
 
 
 def severity_by_share(findings: Sequence[Finding], universe: Universe) -> dg.AssetCheckSeverity:
-    """ERROR where a series holds less than the universe's min_completeness, WARN above."""
-    is_grave = any(finding.share_sound < universe.bounds.min_completeness for finding in findings)
+    """ERROR where a series lacks more than min_completeness of the universe allows, WARN below.
+
+    What was found within the first wait and was not asked for again yet, does not count here: a repair is on its way.
+    """
+    alarming = 1 - universe.bounds.min_completeness
+    is_grave = any(one.checked and (one.failed - one.waiting) / one.checked > alarming for one in findings)
     return dg.AssetCheckSeverity.ERROR if is_grave else dg.AssetCheckSeverity.WARN
 
 
@@ -165,11 +171,10 @@ def _explained(
     known = sum(here.values())
     unknown = max(0, due - stored - known)
     failing = {**here, "not in the ledger": unknown}
-    failed = sum(
-        bars for kind, bars in failing.items() if kind in {State.MISSING, State.UNRECOVERABLE, "not in the ledger"}
-    )
+    failed = sum(bars for kind, bars in failing.items() if kind in _FAILING)
+    waiting = here.get(FOUND_NOW, 0)
     told = ", ".join(f"{bars:,} {kind.replace('_', ' ')}" for kind, bars in sorted(failing.items()) if bars)
-    return Finding(*key, due, failed, told if failed else "", note="" if failed else told)
+    return Finding(*key, due, failed, told if failed else "", note="" if failed else told, waiting=waiting)
 
 
 def _due(table: Table, dataset: str, window: VenueWindow) -> Select[tuple[object, ...]]:
@@ -213,7 +218,12 @@ def _due(table: Table, dataset: str, window: VenueWindow) -> Select[tuple[object
 def _told(dataset: str, window: VenueWindow, young: datetime) -> Select[tuple[object, ...]]:
     """Per series and kind of absence: bars of the window that the ledger knows."""
     c = coverage.c
-    kind = case((((c.state == State.MISSING.value) & (c.gap_end > young)), "too young to ask for again"), else_=c.state)
+    is_missing = c.state == State.MISSING.value
+    kind = case(
+        (and_(is_missing, c.gap_end > young), "too young to ask for again"),
+        (and_(is_missing, c.first_seen > young, ~c.evidence.has_key("asked")), FOUND_NOW),
+        else_=c.state,
+    )
     length = extract("epoch", func.least(c.gap_end, window.end) - func.greatest(c.gap_start, window.start))
     bars = func.sum(length / bar_seconds(coverage))
     return (

@@ -31,6 +31,7 @@ class Finding:
 
     Args:
         note: What is worth saying of rows that keep the rule, as why they are absent.
+        waiting: Of the failed rows, those that are being looked after and so are no reason for alarm yet.
         lag_seconds: Age of the newest row, where the rule looks at it.
     """
 
@@ -42,6 +43,7 @@ class Finding:
     example: str = ""
     note: str = ""
     lag_seconds: float | None = None
+    waiting: int = 0
 
     @property
     def series(self) -> str:

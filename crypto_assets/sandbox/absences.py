@@ -58,6 +58,12 @@ class WithAbsences:
             return self._source.symbols(venue)
         return [symbol for symbol in self._source.symbols(venue) if not self._is_unlisted(venue, symbol)]
 
+    def listed_ms(self, venue: str, symbol: str) -> int:
+        """Since when the market is listed: not before an absence that lies over that has ended."""
+        listed = self._source.listed_ms(venue, symbol)
+        spans = [one.span_ms for one in self.absences if one.concerns(venue, symbol)]
+        return max([listed, *(last for first, last in spans if first <= listed)])
+
     def now_ms(self, venue: str, symbol: str | None) -> int:
         """The venue's clock."""
         return self._source.now_ms(venue, symbol)

@@ -42,6 +42,9 @@ class BarSource(Protocol):
     def bars(self, venue: str, symbol: str, length_ms: int, start_ms: int, end_ms: int) -> BarColumns:
         """Bars opening in [start, end), the one still open included."""
 
+    def listed_ms(self, venue: str, symbol: str) -> int:
+        """Since when the venue says that it lists the market, where it says so."""
+
     def now_ms(self, venue: str, symbol: str | None) -> int:
         """The venue's clock, for a market where its own clock differs (playback)."""
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from crypto_assets.sandbox.bars import NO_BARS, BarColumns, aggregate, join
 
 MINUTE_MS = 60_000
+LISTED_MS = 1_548_133_413_000
 LEVELS_USD = {
     "BTC": 90_000.0,
     "XBT": 90_000.0,
@@ -73,6 +74,10 @@ class SeededMarket:
     def symbols(self, venue: str) -> Sequence[str]:
         """Unified symbols of the venue's markets."""
         return self._markets.get(venue, ())
+
+    def listed_ms(self, venue: str, symbol: str) -> int:  # noqa: ARG002 - all markets alike
+        """Early 2019, for every market."""
+        return LISTED_MS
 
     def now_ms(self, venue: str, symbol: str | None) -> int:  # noqa: ARG002 - one clock for all
         """The present, epoch milliseconds."""

@@ -101,6 +101,10 @@ class Recordings:
         ]
         return max(moments) if moments else int(datetime.now(UTC).timestamp() * 1000)
 
+    def listed_ms(self, venue: str, symbol: str) -> int:
+        """When the market's first recorded bar opens."""
+        return min(int(self._columns(key).opened_at_ms[0]) for key in self._entries if key[:2] == (venue, symbol))
+
     def bars(self, venue: str, symbol: str, length_ms: int, start_ms: int, end_ms: int) -> BarColumns:
         """The recorded bars that open in [start, end); a coarser length is made from the finest that fits into it."""
         lengths = sorted((timeframe_ms(key[2]), key) for key in self._entries if key[:2] == (venue, symbol))

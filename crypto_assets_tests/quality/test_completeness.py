@@ -68,7 +68,7 @@ def test_what_is_rightly_absent_passes_with_a_note_and_the_rest_fails(
     store(warehouse, dict.fromkeys(range(8), 1.0), 10)
     with warehouse.connect() as connection, connection.cursor() as cursor:
         observe(connection, ohlcv, KEY, (hour(0), hour(10)), [(hour(8), hour(10))])
-        cursor.execute("UPDATE quality.coverage SET state = %s", (state,))
+        cursor.execute("UPDATE quality.coverage SET state = %s, first_seen = '2024-01-02'", (state,))
     finding = explained(warehouse)
     assert (finding.failed, finding.example or finding.note) == (failed, told)
 
@@ -81,6 +81,15 @@ def test_a_gap_too_young_to_be_asked_for_again_is_noted_and_passes(warehouse: Wa
     window = VenueWindow("kraken", now - timedelta(days=2), now + HOUR)
     [finding] = gaps_are_explained(ohlcv, DATASET)(warehouse, UNIVERSE, window)
     assert (finding.failed, finding.note) == (0, "1 too young to ask for again")
+
+
+def test_what_was_found_just_now_fails_without_alarm(warehouse: Warehouse) -> None:
+    store(warehouse, dict.fromkeys(range(8), 1.0), 10)
+    with warehouse.connect() as connection:
+        observe(connection, ohlcv, KEY, (hour(0), hour(10)), [(hour(8), hour(10))])
+    finding = explained(warehouse)
+    assert (finding.failed, finding.waiting, finding.example) == (2, 2, "2 missing since now")
+    assert severity_by_share([finding], UNIVERSE) is dg.AssetCheckSeverity.WARN
 
 
 def test_severity_follows_the_share_that_is_missing() -> None:

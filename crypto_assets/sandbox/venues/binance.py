@@ -44,7 +44,7 @@ class Binance:
         if name == "/klines":
             return self._klines(asked)
         if name == "/exchangeInfo":
-            symbols = [self._market(symbol) for symbol in asked.source.symbols(self.venue)]
+            symbols = [self._market(symbol, asked) for symbol in asked.source.symbols(self.venue)]
             return Reply(
                 {"timezone": "UTC", "serverTime": asked.now(), "rateLimits": [], "symbols": symbols}, asked.now()
             )
@@ -87,7 +87,7 @@ class Binance:
         rows: list[object] = list(rows_of(page(symbol, length, span, limit), length))
         return Reply(rows, now, rows=rows)
 
-    def _market(self, symbol: str) -> dict[str, object]:
+    def _market(self, symbol: str, asked: Asked) -> dict[str, object]:
         base, quote = split(symbol)
         market: dict[str, object] = {
             "symbol": market_id(symbol),
@@ -119,7 +119,7 @@ class Binance:
                 "contractType": "PERPETUAL",
                 "marginAsset": quote,
                 "deliveryDate": 4133404800000,
-                "onboardDate": 1569398400000,
+                "onboardDate": asked.source.listed_ms(self.venue, symbol),
                 "underlyingType": "COIN",
             }
         return market

@@ -38,7 +38,7 @@ class Okx:
             return self._candles(asked, is_history="history" in name)
         if name == "/public/instruments":
             is_spot = asked.query.get("instType") == "SPOT"
-            data = [_instrument(symbol) for symbol in asked.source.symbols("okx")] if is_spot else []
+            data = [_instrument(symbol, asked) for symbol in asked.source.symbols("okx")] if is_spot else []
             return Reply({"code": "0", "msg": "", "data": data}, asked.now())
         if name == "/public/time":
             return Reply({"code": "0", "msg": "", "data": [{"ts": str(asked.now())}]}, asked.now())
@@ -83,7 +83,7 @@ class Okx:
         return Reply({"code": "0", "msg": "", "data": rows}, now, rows=rows)
 
 
-def _instrument(symbol: str) -> dict[str, object]:
+def _instrument(symbol: str, asked: Asked) -> dict[str, object]:
     base, quote = split(symbol)
     return {
         "instType": "SPOT",
@@ -99,7 +99,7 @@ def _instrument(symbol: str) -> dict[str, object]:
         "ctValCcy": "",
         "optType": "",
         "stk": "",
-        "listTime": "1548133413000",
+        "listTime": str(asked.source.listed_ms("okx", symbol)),
         "expTime": "",
         "lever": "10",
         "tickSz": "0.00001",
