@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from crypto_assets.sandbox.bars import BarColumns, BarSource
-from crypto_assets.sandbox.faults import FaultError
 
 
 class Absence(BaseModel):
@@ -82,22 +81,6 @@ class WithAbsences:
         now = self.now_ms(venue, symbol)
         spans = [one.span_ms for one in self.absences if one.is_unlisted and one.concerns(venue, symbol)]
         return any(first <= now < last for first, last in spans)
-
-
-def parse_absences(content: object) -> tuple[Absence, ...]:
-    """Absences from what JSON gave.
-
-    Raises:
-        FaultError: naming what is wrong.
-    """
-    if not isinstance(content, list):
-        raise FaultError("Expected a list of absences", way_out="Write each as a mapping with start and end.")
-    try:
-        return tuple(Absence.model_validate(one) for one in content)
-    except ValidationError as error:
-        issue = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in issue["loc"])
-        raise FaultError(f"Absence: {key}: {issue['msg']}", way_out="Correct that key.") from None
 
 
 def _ms(moment: datetime) -> int:

@@ -120,14 +120,23 @@ def parse_faults(content: object) -> tuple[Fault, ...]:
     Raises:
         FaultError: naming what is wrong.
     """
+    return parse_models(content, Fault)
+
+
+def parse_models[Model: BaseModel](content: object, model: type[Model]) -> tuple[Model, ...]:
+    """A list of one kind of thing from what JSON or YAML gave.
+
+    Raises:
+        FaultError: naming what is wrong.
+    """
     if not isinstance(content, list):
-        raise FaultError("Expected a list of faults", way_out="Write each as a mapping with a kind.")
+        raise FaultError(f"Expected a list of {model.__name__.lower()}s", way_out="Write each as a mapping.")
     try:
-        return tuple(Fault.model_validate(one) for one in content)
+        return tuple(model.model_validate(one) for one in content)
     except ValidationError as error:
         issue = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in issue["loc"])
-        raise FaultError(f"Fault: {key}: {issue['msg']}", way_out="Correct that key.") from None
+        raise FaultError(f"{model.__name__}: {key}: {issue['msg']}", way_out="Correct that key.") from None
 
 
 def spoil_bars(bars: BarColumns, faults: Sequence[Fault], now_ms: int, length_ms: int) -> BarColumns:

@@ -17,10 +17,10 @@ from email.utils import formatdate
 from aiohttp import web
 
 from crypto_assets.errors import CryptoAssetsError
-from crypto_assets.sandbox.absences import WithAbsences, parse_absences
+from crypto_assets.sandbox.absences import Absence, WithAbsences
 from crypto_assets.sandbox.bars import BarSource
 from crypto_assets.sandbox.config import HOST, SandboxConfig
-from crypto_assets.sandbox.faults import ON_ROWS, Fault, FaultError, FaultPlan, parse_faults, spoil_rows
+from crypto_assets.sandbox.faults import ON_ROWS, Fault, FaultError, FaultPlan, parse_faults, parse_models, spoil_rows
 from crypto_assets.sandbox.venues import FORMATS, VenueFormat
 from crypto_assets.sandbox.venues.exchange import Asked, Reply, UnreadableNumberError
 
@@ -82,7 +82,7 @@ class SandboxApp:
 
     async def _set_absences(self, request: web.Request) -> web.Response:
         try:
-            self._source.absences = parse_absences(await request.json())
+            self._source.absences = parse_models(await request.json(), Absence)
         except (FaultError, json.JSONDecodeError) as error:
             return web.json_response({"error": str(error)}, status=400)
         return web.json_response({"absences": len(self._source.absences)})

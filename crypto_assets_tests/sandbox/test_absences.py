@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from crypto_assets.sandbox.absences import Absence, WithAbsences, parse_absences
-from crypto_assets.sandbox.faults import FaultError
+from crypto_assets.sandbox.absences import Absence, WithAbsences
+from crypto_assets.sandbox.faults import FaultError, parse_models
 from crypto_assets.sandbox.market import SeededMarket
 from crypto_assets.sandbox.process import SandboxProcess
 from crypto_assets_tests.playing import NOW, exchange_of
@@ -69,7 +69,7 @@ def test_one_request_for_an_exact_span_gives_just_what_each_venue_has(bare: Sand
 
 
 def test_absences_that_cannot_be_read_are_refused_by_name() -> None:
-    with pytest.raises(FaultError, match="Expected a list"):
-        parse_absences({"start": "2026-01-01"})
+    with pytest.raises(FaultError, match="Expected a list of absences"):
+        parse_models({"start": "2026-01-01"}, Absence)
     with pytest.raises(FaultError, match="end"):
-        parse_absences([{"start": "2026-01-01T00:00:00Z"}])
+        parse_models([{"start": "2026-01-01T00:00:00Z"}], Absence)

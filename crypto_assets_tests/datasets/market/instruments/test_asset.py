@@ -43,6 +43,15 @@ def _rows(warehouse: Warehouse, symbol: str) -> list[dict[str, object]]:
     return [{str(k): v for k, v in row.items()} for row in read_frame(warehouse, chosen).to_dict("records")]
 
 
+def _run(folder: Path, url: str, warehouse: Warehouse) -> dg.ExecuteInProcessResult:
+    path = folder / "universe.yaml"
+    path.write_text(UNIVERSE)
+    settings = Settings(home=folder, profile="test", universe=path, sandbox_url=url, warehouse_url=warehouse.url)
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = build_definitions(settings).resolve_job_def(refresh_instruments.name)
+        return job.execute_in_process(instance=instance, partition_key="binance", raise_on_error=False)
+
+
 def test_every_market_is_kept_and_those_of_the_universe_know_their_first_bar(
     warehouse: Warehouse, bare: SandboxProcess
 ) -> None:
@@ -98,12 +107,7 @@ def test_a_list_that_lost_most_of_its_markets_is_not_believed(warehouse: Warehou
 
 
 def test_the_run_shows_what_is_new_and_checks_it(warehouse: Warehouse, bare: SandboxProcess, tmp_path: Path) -> None:
-    path = tmp_path / "universe.yaml"
-    path.write_text(UNIVERSE)
-    settings = Settings(home=tmp_path, profile="test", universe=path, sandbox_url=bare.url, warehouse_url=warehouse.url)
-    job = build_definitions(settings).resolve_job_def(refresh_instruments.name)
-    with dg.DagsterInstance.ephemeral() as instance:
-        result = job.execute_in_process(instance=instance, partition_key="binance", raise_on_error=False)
+    result = _run(tmp_path, bare.url, warehouse)
     assert result.success
     metadata = result.get_asset_materialization_events()[0].materialization.metadata
     assert metadata["rows_written"].value == 7
@@ -121,11 +125,6 @@ def test_overlapping_periods_fail_their_check(warehouse: Warehouse, bare: Sandbo
             " SELECT venue, symbol, valid_from - interval '1 hour', venue_symbol, base, quote, type, status, source, known_at"
             " FROM market.instruments WHERE symbol = 'BTC/USDT'"
         )
-    path = tmp_path / "universe.yaml"
-    path.write_text(UNIVERSE)
-    settings = Settings(home=tmp_path, profile="test", universe=path, sandbox_url=bare.url, warehouse_url=warehouse.url)
-    job = build_definitions(settings).resolve_job_def(refresh_instruments.name)
-    with dg.DagsterInstance.ephemeral() as instance:
-        result = job.execute_in_process(instance=instance, partition_key="binance", raise_on_error=False)
+    result = _run(tmp_path, bare.url, warehouse)
     [check] = [one for one in result.get_asset_check_evaluations() if one.check_name == "periods_do_not_overlap"]
     assert (check.passed, check.metadata["rows_failed"].value) == (False, 1)
