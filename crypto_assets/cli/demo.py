@@ -15,13 +15,11 @@ from sqlalchemy import func, select
 
 from crypto_assets.cli.console import NOTICES, OUT, complain, table
 from crypto_assets.cli.environment import Environment
-from crypto_assets.cli.gaps import Filter, plan_repairs, repair_markets
 from crypto_assets.cli.playground import playground, span_of
 from crypto_assets.cli.runs import Plan, RunReport, plan_runs, run_plans
-from crypto_assets.datasets.market.ohlcv.repair import Choice
-from crypto_assets.datasets.market.ohlcv.table import ohlcv
-from crypto_assets.quality.coverage import count_gaps
-from crypto_assets.resources import Exchanges, UniverseFile
+from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv
+from crypto_assets.quality.coverage import count_gaps, missing_gaps
+from crypto_assets.resources import UniverseFile
 from crypto_assets.sandbox.recordings import RecordedSeries, list_series
 from crypto_assets.settings import Settings
 from crypto_assets.universe import Universe
@@ -56,7 +54,10 @@ def run_demo(settings: Settings, recordings: Path | None) -> int:
         universe = UniverseFile(inside.universe_file, environment.warehouse).in_force().universe
         plans = [replace(plan, with_instruments=True) for plan in demo_plans(universe, recorded)]
         reports = run_plans(environment, universe, plans, jobs=PARALLEL_RUNS)
-        _repair_gaps(environment.warehouse, Exchanges(inside.sandbox_url), universe)
+        repairs = _with_missing(environment.warehouse, plans)
+        if repairs:
+            NOTICES.print("Asking again for what is absent, and naming it.")
+            reports = _joined(reports, run_plans(environment, universe, repairs, jobs=PARALLEL_RUNS))
         stored = stored_bars(environment.warehouse)
         _print_summary(reports, stored, time.monotonic() - began)
         _print_gaps(environment.warehouse)
@@ -105,11 +106,21 @@ def _print_summary(reports: Sequence[RunReport], stored: Sequence[Stored], secon
     OUT.print(f"{sum(one.bars for one in stored):,} bars in {len(stored)} series, {seconds:.0f} s.")
 
 
-def _repair_gaps(warehouse: Warehouse, exchanges: Exchanges, universe: Universe) -> None:
-    """Ask once more for what is absent, so that the ledger can say why."""
-    plans = plan_repairs(warehouse, exchanges, universe, Filter(None, None, None, None, None), Choice())
-    if plans:
-        repair_markets(warehouse, exchanges, universe, plans)
+def _with_missing(warehouse: Warehouse, plans: Sequence[Plan]) -> list[Plan]:
+    """The same runs as repairs, for the venues that lack bars: asked once more, the ledger can say why."""
+    lacking = {key.venue for key, _ in missing_gaps(warehouse, DATASET)}
+    return [replace(plan, repair=True) for plan in plans if plan.venue in lacking]
+
+
+def _joined(first: Sequence[RunReport], repaired: Sequence[RunReport]) -> list[RunReport]:
+    """The reports of collecting, with what the repairs' checks found in place of theirs."""
+    later = {report.venue: report for report in repaired}
+    return [
+        replace(one, checks=later[one.venue].checks, success=one.success and later[one.venue].success)
+        if one.venue in later
+        else one
+        for one in first
+    ]
 
 
 def _print_gaps(warehouse: Warehouse) -> None:

@@ -48,6 +48,7 @@ class Plan:
         markets: Unified symbols; empty for all.
         timeframes: Empty for all.
         with_instruments: Ask for the venue's list of markets first.
+        repair: Ask for missing bars again instead of collecting.
     """
 
     venue: str
@@ -57,6 +58,7 @@ class Plan:
     timeframes: tuple[str, ...] = ()
     refresh: bool = False
     with_instruments: bool = False
+    repair: bool = False
 
     @property
     def months(self) -> tuple[str, str]:
@@ -71,6 +73,7 @@ class Plan:
             since=self.start.isoformat(),
             until=self.end.isoformat(),
             refresh=self.refresh,
+            repair=self.repair,
         )
 
     def to_json(self) -> str:

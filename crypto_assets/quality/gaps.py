@@ -20,6 +20,8 @@ from pydantic import BaseModel, ConfigDict
 from crypto_assets.spans import Span, SpanIndex, difference, intersection, union
 from crypto_assets.universe import Gaps
 
+NOT_SENT = "The venue was asked for the bars around and did not send these."
+NOT_STORED = "No bar is stored, though it was asked for and answered."
 KEPT_ASKS = 5  # the newest ones tell the story; all of them would make a gap's row grow without end
 
 
@@ -132,7 +134,9 @@ def absent_spans(opened_at_ms: NDArray[np.int64], window: Span, length: timedelt
     return [(_moment(int(edges[i]) + step), _moment(int(edges[i + 1]))) for i in before]
 
 
-def reconcile(gaps: Sequence[Gap], absent: Sequence[Span], window: Span, now: datetime) -> list[Gap]:
+def reconcile(
+    gaps: Sequence[Gap], absent: Sequence[Span], window: Span, now: datetime, why: str = NOT_SENT
+) -> list[Gap]:
     """The ledger's rows once it is known which bars of the window are absent.
 
     Bars that came leave their gap and stay in the ledger as repaired; what is newly absent becomes missing.
@@ -142,6 +146,7 @@ def reconcile(gaps: Sequence[Gap], absent: Sequence[Span], window: Span, now: da
         absent: The spans of the window without bars.
         window: What was looked at; nothing is said of what lies outside.
         now: The time of the look.
+        why: What is known of bars that are newly absent.
 
     Returns:
         The rows that take the place of `gaps`.
@@ -153,7 +158,7 @@ def reconcile(gaps: Sequence[Gap], absent: Sequence[Span], window: Span, now: da
         kept += [replace(gap, start=start, end=end) for start, end in difference([gap.span], came)]
         kept += [_repaired(gap, span, now) for span in came]
     fresh = difference(absent, [gap.span for gap in gaps])
-    evidence = Evidence(why="The venue sent the bars around it and not these.")
+    evidence = Evidence(why=why)
     kept += [Gap(start, end, State.MISSING, evidence, now) for start, end in fresh]
     return merge_alike(kept)
 
@@ -270,6 +275,6 @@ def _moment(milliseconds: int) -> datetime:
 
 
 __all__ = [
-    "Answer", "Ask", "Evidence", "Gap", "Span", "State",
+    "NOT_STORED", "Answer", "Ask", "Evidence", "Gap", "Span", "State",
     "absent_spans", "due_at", "is_due", "merge_alike", "plan_pages", "reconcile", "with_answer",
 ]  # fmt: skip

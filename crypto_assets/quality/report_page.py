@@ -47,6 +47,6 @@ fails. The line is the overall score of the last runs.</p>
 <td>{{ report.trend(r)|trend }}</td>
 <td class="n">{{ r.accuracy|score }}</td><td class="n">{{ r.completeness|score }}</td>
 <td class="n">{{ r.timeliness|score }}</td><td class="n">{{ r.lag_seconds|age }}</td>
-<td>{{ r.window_start.strftime("%Y-%m-%d") }} to {{ r.window_end.strftime("%Y-%m-%d") }}</td></tr>
+<td style="white-space:nowrap">{{ r.window_start.strftime("%Y-%m-%d") }} to {{ r.window_end.strftime("%Y-%m-%d") }}</td></tr>
 {% endfor %}</table></body></html>
 """

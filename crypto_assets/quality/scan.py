@@ -24,7 +24,7 @@ from crypto_assets.quality.coverage import (
     read_open,
     write_changes,
 )
-from crypto_assets.quality.gaps import reconcile
+from crypto_assets.quality.gaps import NOT_STORED, reconcile
 from crypto_assets.spans import Span, difference, hull, intersection
 from crypto_assets.universe import TIMEFRAME_LENGTH, Gaps
 from crypto_assets.warehouse.collected import read_collected
@@ -118,7 +118,7 @@ def scan_series(connection: Connection, table: Table, key: SeriesKey, window: Sp
     before = read_open(connection, key, whole)
     after = before
     for span in asked:
-        after = reconcile(after, intersection(absent, [span]), span, now)
+        after = reconcile(after, intersection(absent, [span]), span, now, NOT_STORED)
     length = TIMEFRAME_LENGTH[key.timeframe]
     expected = sum(_bars(span, length) for span in asked)
     outside = difference([whole], asked)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 WIDTH, HEIGHT, MARGIN = 480, 96, 4
-MAP_WIDTH, LABEL, ROW, HEAD = 720, 170, 15, 26  # of a heat map: its cells, the labels beside, a row, the legend above
+MAP_WIDTH, LABEL, ROW, HEAD = 720, 210, 15, 26  # of a heat map: its cells, the labels beside, a row, the legend above
 
 
 def sparkline_svg(values: Sequence[float], *, title: str, color: str = "#4f43dd") -> str:

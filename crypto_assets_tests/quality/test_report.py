@@ -92,9 +92,9 @@ def test_the_map_shows_each_state_where_it_lies(warehouse: Warehouse) -> None:
         observe(connection, ohlcv, KEY, (BEGIN, BEGIN + 10 * DAY), [(BEGIN + 5 * DAY, BEGIN + 6 * DAY)])
     assert shown_window(warehouse, DATASET) == (BEGIN, BEGIN + 10 * DAY)
     svg = coverage_map(warehouse, DATASET, (BEGIN, BEGIN + 20 * DAY))
-    # 720 pixels for 20 days: the gap of the sixth day stands at 170 + 5 * 36 and is 36 wide
-    assert f'<rect x="350.00" y="26" width="36.00" height="14" fill="{COLORS["missing"]}">' in svg
-    assert f'<rect x="530.00" y="26" width="360.00" height="14" fill="{COLORS["not_collected"]}">' in svg
+    # 720 pixels for 20 days: the gap of the sixth day stands at 210 + 5 * 36 and is 36 wide
+    assert f'<rect x="390.00" y="26" width="36.00" height="14" fill="{COLORS["missing"]}">' in svg
+    assert f'<rect x="570.00" y="26" width="360.00" height="14" fill="{COLORS["not_collected"]}">' in svg
     assert "kraken BTC/USD 1h: missing" in svg
     assert count_gaps(warehouse)["gaps"].tolist() == [1]
 
