@@ -6,7 +6,7 @@ rules over a table's own rows (checks.py), finding and naming gaps (scan.py, nam
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -83,18 +83,14 @@ def rows_are_accepted(table: Table, dataset: str) -> Look:
             .where(*inside(table, window))
             .group_by(table.c.venue, table.c.symbol, table.c.timeframe)
         )
-        merged = read_frame(warehouse, stored).merge(read_frame(warehouse, refused), how="outer", on=SERIES)
-        filled = merged.fillna({"stored": 0, "refused": 0, "reason": ""})
+        counts: dict[tuple[str, str, str], tuple[int, int, str]] = {
+            _key(row): (int(row["stored"]), 0, "") for row in read_frame(warehouse, stored).to_dict("records")
+        }
+        for row in read_frame(warehouse, refused).to_dict("records"):
+            there = counts.get(_key(row), (0, 0, ""))[0]
+            counts[_key(row)] = (there, int(row["refused"]), str(row["reason"]))
         return [
-            Finding(
-                row["venue"],
-                row["symbol"],
-                row["timeframe"],
-                int(row["stored"] + row["refused"]),
-                int(row["refused"]),
-                str(row["reason"]),
-            )
-            for row in filled.to_dict("records")
+            Finding(*key, there + failed, failed, reason) for key, (there, failed, reason) in sorted(counts.items())
         ]
 
     return look
@@ -155,6 +151,10 @@ def robust_z(values: NDArray[np.float64]) -> NDArray[np.float64]:
     spread = _TO_SIGMA * np.median(np.abs(values - middle))
     scores: NDArray[np.float64] = (values - middle) / spread if spread > 0 else np.zeros(len(values))
     return scores
+
+
+def _key(row: Mapping[Hashable, object]) -> tuple[str, str, str]:
+    return str(row["venue"]), str(row["symbol"]), str(row["timeframe"])
 
 
 def _stands_out(close: pd.Series[float], volume: pd.Series[float], bound: float) -> NDArray[np.bool_]:
