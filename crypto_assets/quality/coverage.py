@@ -97,6 +97,15 @@ def read_open(connection: Connection, key: SeriesKey, window: Span) -> list[Gap]
     return [gap for _, gap in _read(connection, asked, window)]
 
 
+def lock_ledger(connection: Connection, dataset: str, venue: str) -> None:
+    """Let nobody else change this venue's part of the ledger until the transaction ends.
+
+    What a writer has read of it would be old by the time it writes: a gap just repaired would be open again.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"ledger {dataset} {venue}",))
+
+
 def observe(
     connection: Connection,
     table: Table,
@@ -118,6 +127,7 @@ def observe(
         answer: The repair request that brought the batch, which becomes evidence.
         rules: The universe's; needed with an answer.
     """
+    lock_ledger(connection, key.dataset, key.venue)
     gaps = read_open(connection, key, window)
     if not gaps and not absent:
         return LedgerChanges()
@@ -134,6 +144,7 @@ def observe(
 
 def note_answer(connection: Connection, key: SeriesKey, answer: Answer, rules: Gaps) -> LedgerChanges:
     """Keep what came of a request that brought no batch."""
+    lock_ledger(connection, key.dataset, key.venue)
     gaps = read_open(connection, key, answer.span)
     return write_changes(connection, key, gaps, with_answer(gaps, answer, rules))
 
@@ -155,6 +166,7 @@ def name_open_gaps(
         table: The bars' table.
         listings: Listing periods by symbol; a symbol that is not there is unknown to market.instruments.
     """
+    lock_ledger(connection, dataset, venue)
     asked = {"dataset": dataset, "venue": venue, "timeframe": timeframe, "symbol": None}
     touching = _read(connection, asked, window)
     if not touching:
@@ -359,6 +371,6 @@ def _identifier(table: Table) -> sql.Composable:
 
 __all__ = [
     "LedgerChanges", "Listings", "SeriesKey",
-    "count_gaps", "coverage", "missing_gaps", "name_open_gaps", "note_answer", "observe", "read_gaps",
+    "count_gaps", "coverage", "lock_ledger", "missing_gaps", "name_open_gaps", "note_answer", "observe", "read_gaps",
     "read_open", "write_changes",
 ]  # fmt: skip

@@ -20,6 +20,7 @@ from crypto_assets.quality.coverage import (
     LedgerChanges,
     Listings,
     SeriesKey,
+    lock_ledger,
     name_open_gaps,
     read_open,
     write_changes,
@@ -108,6 +109,7 @@ def collected_series(
 
 def scan_series(connection: Connection, table: Table, key: SeriesKey, window: Span) -> ScannedSeries:
     """Find every absent bar of the window that was collected, and bring the ledger up to date."""
+    lock_ledger(connection, key.dataset, key.venue)  # before the bars are read: one stored meanwhile would look absent
     asked = intersection(read_collected(connection, *key.values()), [window])
     whole = hull(asked)
     if whole is None:

@@ -1,5 +1,6 @@
 """The ledger in the database: written with the rows, never losing one, readable as of any time."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -110,6 +111,32 @@ def test_the_ledger_can_be_read_as_it_stood(warehouse: Warehouse) -> None:
         observe(connection, ohlcv, key(), span(0, 4), [])
     assert read_gaps(warehouse, dataset=DATASET)["state"].tolist() == ["repaired"]
     assert read_as_of(warehouse, ledger, then)["state"].tolist() == ["missing"]
+
+
+def test_two_writers_of_one_venue_take_turns(warehouse: Warehouse) -> None:
+    """The second reads what the first has written, so it cannot open again what was repaired meanwhile."""
+    with warehouse.connect() as connection:
+        observe(connection, ohlcv, key(), span(0, 4), [span(1, 2)])
+    done = threading.Event()
+
+    def second() -> None:
+        with warehouse.connect() as connection:
+            observe(connection, ohlcv, key("ETH/USDT"), span(0, 4), [span(1, 2)])
+        done.set()
+
+    with warehouse.connect() as connection, connection.cursor() as cursor:
+        observe(connection, ohlcv, key(), span(0, 4), [])
+        other = threading.Thread(target=second)
+        other.start()
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        for _ in range(200):
+            cursor.execute(waiting)
+            if (cursor.fetchone() or (0,))[0]:
+                break
+            done.wait(0.05)
+        assert not done.is_set()
+    assert done.wait(10)
+    other.join()
 
 
 def test_an_answer_becomes_evidence_with_its_batch(connection: Connection) -> None:
