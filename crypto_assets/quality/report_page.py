@@ -11,7 +11,7 @@ table{border-collapse:collapse;width:100%;background:#fff;border:1px solid #e4e4
 th,td{padding:.45rem .7rem;text-align:left;border-bottom:1px solid #eeeef5;vertical-align:top}
 th{background:#f3f3fa;font-weight:600}td.n{text-align:right;font-variant-numeric:tabular-nums}
 .ok{color:#127a43}.bad{color:#b3261e;font-weight:600}.warn{color:#9a6700}.none{color:#889}
-svg{max-width:100%;height:auto}td svg{width:9rem;height:1.6rem}
+.map svg{width:100%;height:auto}td svg{width:9rem;height:1.6rem}
 .bar{display:inline-block;height:.55rem;border-radius:3px;background:#4f43dd;margin-right:.4rem}
 </style></head><body>
 <h1>Data quality</h1><p class="sub">{{ report.made_at.strftime("%Y-%m-%d %H:%M") }} UTC ·
@@ -24,7 +24,7 @@ svg{max-width:100%;height:auto}td svg{width:9rem;height:1.6rem}
 {% endfor %}</table>
 {% for dataset, picture in report.maps.items() %}
 <h2>Coverage of {{ dataset }}</h2><p class="sub">Which bars are there, and why others are not. Where several states share a
-cell, the worst is shown.</p>{{ picture|safe }}
+cell, the worst is shown.</p><div class="map">{{ picture|safe }}</div>
 {% endfor %}
 {% if gaps %}<h2>Gaps</h2><table><tr><th>dataset</th><th>venue</th><th>state</th><th>gaps</th><th>bars</th></tr>
 {% for g in gaps %}<tr><td>{{ g.dataset }}</td><td>{{ g.venue }}</td><td>{{ g.state|replace("_", " ") }}</td>

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 WIDTH, HEIGHT, MARGIN = 480, 96, 4
+MAP_SHOWN = 620  # pixels at which a heat map fits beside the columns of the web UI; it scales
 MAP_WIDTH, LABEL, ROW, HEAD = 720, 210, 15, 26  # of a heat map: its cells, the labels beside, a row, the legend above
 
 
@@ -80,9 +81,11 @@ def heat_map_svg(
             first += length
     parts.append(f'<text x="{LABEL}" y="{height - ROW + 2}">{_escape(ends[0])}</text>')
     parts.append(f'<text x="{LABEL + MAP_WIDTH}" y="{height - ROW + 2}" text-anchor="end">{_escape(ends[1])}</text>')
+    width = LABEL + MAP_WIDTH + 8
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{LABEL + MAP_WIDTH + 8}" height="{height}" role="img"'
-        f' font-family="system-ui,sans-serif" font-size="11" fill="#334">{"".join(parts)}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{MAP_SHOWN}" height="{height * MAP_SHOWN // width}"'
+        f' viewBox="0 0 {width} {height}" role="img" font-family="system-ui,sans-serif" font-size="11" fill="#334">'
+        f"{''.join(parts)}</svg>"
     )
 
 
