@@ -304,7 +304,7 @@ def _collect_and_kill(
     dice = random.Random(seed)  # noqa: S311 - repeatable, not secret
     # A server forks the collectors: this process may have threads, and an import for each would take seconds.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["bench.truth"])
+    context.set_forkserver_preload(["bench.ledger", "crypto_assets.datasets.market.ohlcv.repair"])
     for number in range(kills + 1):
         process = context.Process(target=_collect_all, args=(warehouse.url, universe, url, series))
         process.start()
