@@ -81,7 +81,7 @@ class _Timeline:
         """The stretches of a span."""
         start, end = span
         found = []
-        i = max(0, bisect_right(self.starts, start) - 1)
+        i = bisect_right(self.starts, start) - 1
         while i < len(self.starts) and self.starts[i] < end:
             until = self.starts[i + 1] if i + 1 < len(self.starts) else end
             if until > start:
@@ -102,6 +102,17 @@ def name_gaps(markets: Mapping[str, Market], length: timedelta, rules: Gaps) -> 
         length: Of a bar.
         rules: The universe's.
     """
+    named = _named_once(markets, length, rules)
+    for _ in markets:
+        if not any(_halts(named[symbol]) - _halts(market.gaps) for symbol, market in markets.items()):
+            break
+        # A market found halted is no witness of an outage any more.
+        markets = {symbol: replace(one, gaps=named[symbol]) for symbol, one in markets.items()}
+        named = _named_once(markets, length, rules)
+    return named
+
+
+def _named_once(markets: Mapping[str, Market], length: timedelta, rules: Gaps) -> dict[str, list[Gap]]:
     now_listed = {symbol: replace(one, gaps=_unlisted(one)) for symbol, one in markets.items()}
     timeline = _timeline(now_listed)
     habits = {symbol: _Habit(one, length, rules) for symbol, one in now_listed.items()}
@@ -109,9 +120,6 @@ def name_gaps(markets: Mapping[str, Market], length: timedelta, rules: Gaps) -> 
     for symbol, market in now_listed.items():
         pieces = [piece for gap in market.gaps for piece in _name(symbol, market, gap, timeline, habits, rules)]
         named[symbol] = merge_alike(_halted(pieces, rules))
-    if any(_halts(named[symbol]) - _halts(market.gaps) for symbol, market in markets.items()):
-        # A market found halted is no witness of an outage any more.
-        return name_gaps({symbol: replace(one, gaps=named[symbol]) for symbol, one in markets.items()}, length, rules)
     return named
 
 
@@ -246,7 +254,8 @@ def _timeline(markets: Mapping[str, Market]) -> _Timeline:
         for mask, spans in enumerate((trading, silent, unknown)):
             flips += [(moment, mask, bit[name]) for span in spans for moment in span]
     flips.sort()
-    starts, stretches, masks = [], [], [0, 0, 0]
+    # Before the first flip nobody is known to trade: a halt of long ago may lie there.
+    starts, stretches, masks = [_BEGIN], [_Stretch()], [0, 0, 0]
     for i, (moment, mask, flipped) in enumerate(flips):
         masks[mask] ^= flipped
         if i + 1 == len(flips) or flips[i + 1][0] != moment:

@@ -1,12 +1,16 @@
 """Names follow from facts: what the venue answered, who traded meanwhile, what was listed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crypto_assets.quality.gaps import Evidence, Gap, State
 from crypto_assets.quality.naming import Listing, Market, name_gaps
+from crypto_assets.spans import union
 from crypto_assets.universe import Gaps
 
 HOUR = timedelta(hours=1)
@@ -140,3 +144,33 @@ def test_an_outage_is_called_quiet_once_a_market_turns_out_to_have_traded() -> N
         "C": market(),
     }
     assert named(markets) == [(10, 14, "venue_quiet")]
+
+
+def test_a_halt_keeps_its_name_and_its_bars_where_nobody_else_is_known_any_more() -> None:
+    halt = Gap(hour(10), hour(300), State.NOT_LISTED, Evidence(why="x", answers=1, trading=("B",), is_halt=True), BEGIN)
+    assert named({"A": Market((halt,), [(hour(400), hour(500))], hour(0), OLD)}) == [(10, 300, "not_listed")]
+
+
+spans = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 12)), max_size=5)
+kinds = st.sampled_from([(State.MISSING, 0), (State.MISSING, 1), (State.MISSING, 5), (State.VENUE_QUIET, 1)])
+
+
+@given(holes=st.tuples(spans, spans, spans, spans), kind=kinds, listed=st.integers(0, 20), ended=st.integers(21, 90))
+def test_naming_neither_loses_nor_adds_a_bar_and_twice_is_once(
+    holes: tuple[list[tuple[int, int]], ...], kind: tuple[State, int], listed: int, ended: int
+) -> None:
+    rules = Gaps(halt_days=0.4, thin_share=0.01)
+    markets = {}
+    for name, pairs in zip("ABCD", holes, strict=True):
+        absent = union((hour(at), hour(at + length)) for at, length in pairs)
+        gaps = [Gap(*one, kind[0], Evidence(why="x", answers=kind[1]), BEGIN) for one in absent]
+        listings = [Listing(hour(listed), hour(ended))] if name == "A" else OLD
+        markets[name] = Market(gaps, [(BEGIN, hour(80))], BEGIN, listings)
+    found = name_gaps(markets, HOUR, rules)
+    assert name_gaps({name: replace(one, gaps=found[name]) for name, one in markets.items()}, HOUR, rules) == found
+    for name, market in markets.items():
+        after = found[name]
+        assert union(one.span for one in after) == [one.span for one in market.gaps]
+        assert sum((one.end - one.start for one in after), timedelta()) == sum(
+            (one.end - one.start for one in market.gaps), timedelta()
+        )
