@@ -4,8 +4,9 @@ What belongs here: the triggers of every dataset. What does not: what a run does
 (dagster.yaml).
 
 The open month is collected every half hour by a schedule; months without any data, as far back as the universe's
-automatic_history_days, by an automation condition; everything else by a backfill. All of them run the same asset. Gaps that
-are due are repaired by a sensor: the same asset again, told to repair and which markets.
+automatic_history_days, by an automation condition; everything else by a backfill. All of them run the same asset. What
+derives from bars follows them by a condition. Gaps that are due are repaired by a sensor: the same asset again, told to
+repair and which markets.
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ type Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
 
 OHLCV = dg.AssetKey(["market", "ohlcv"])
 INSTRUMENTS = dg.AssetKey(["market", "instruments"])
+DERIVED = [dg.AssetKey(["features", name]) for name in ("technical_indicators", "ml_features", "labels")]
 REPAIRS_A_TICK = 12  # runs a sensor's tick may request: an outage's aftermath should not fill the queue
 VENUE_TAG = f"dagster/partition/{VENUE}"  # Dagster sets it on a run of one partition; dagster.yaml limits by it
 # Bars of a month's last half hour are collected after it has ended: the day after, the month before is visited too.
@@ -47,6 +49,11 @@ repair_ohlcv = dg.define_asset_job(
     selection=dg.AssetSelection.assets(OHLCV),
     config={"ops": {"market__ohlcv": {"config": {"repair": True}}}},
     description="Ask again for the missing bars of one month and venue, name what stays absent, then check.",
+)
+derive_features = dg.define_asset_job(
+    "derive_features",
+    selection=dg.AssetSelection.assets(*DERIVED),
+    description="Compute indicators, features and labels of one month and venue from its bars, then check them.",
 )
 refresh_instruments = dg.define_asset_job(
     "refresh_instruments",
@@ -75,9 +82,20 @@ def missing_once() -> Condition:
     return (condition.missing() & unhandled & ~condition.in_progress()).with_label("missing_once")
 
 
+def after_bars(universe: Universe) -> Condition:
+    """Requests each month of the universe's automatic history whenever its bars have changed; all that derives in one run."""
+    condition = dg.AutomationCondition
+    recent = condition.in_latest_time_window(timedelta(days=max(1, universe.automatic_history_days)))
+    is_quiet = ~condition.any_deps_missing() & ~condition.any_deps_in_progress() & ~condition.in_progress()
+    handled = condition.newly_requested() | condition.newly_updated()
+    changed = (condition.any_deps_updated() | condition.missing().newly_true()).since(handled)
+    return (recent & changed & is_quiet).with_label("after_bars")
+
+
 def with_automation(assets: Sequence[dg.AssetsDefinition], universe: Universe) -> list[dg.AssetsDefinition]:
     """The assets, each with the condition under which it runs by itself."""
     conditions = {OHLCV: missing_history(universe), INSTRUMENTS: missing_once()}
+    conditions |= dict.fromkeys(DERIVED, after_bars(universe))
 
     def add(spec: dg.AssetSpec) -> dg.AssetSpec:
         return spec.replace_attributes(automation_condition=conditions[spec.key]) if spec.key in conditions else spec

@@ -16,6 +16,7 @@ import dagster as dg
 import crypto_assets.datasets
 from crypto_assets.automation import (
     collect_ohlcv,
+    derive_features,
     refresh_instruments,
     repair_ohlcv,
     schedules_of,
@@ -60,7 +61,7 @@ def _put_together(settings: Settings, universe: Universe) -> dg.Definitions:
         assets=with_automation(build_assets(grids_of(universe.history_from, venues)), universe),
         asset_checks=[check for module in dataset_modules("checks") for check in module.CHECKS]
         + [universe_file_is_valid],
-        jobs=[collect_ohlcv, repair_ohlcv, refresh_instruments],
+        jobs=[collect_ohlcv, repair_ohlcv, refresh_instruments, derive_features],
         schedules=schedules_of(universe),
         sensors=sensors_of(venues),
         resources=resources_of(settings),

@@ -165,6 +165,16 @@ class Scoring(_Strict):
         return {"accuracy": self.accuracy, "completeness": self.completeness, "timeliness": self.timeliness}
 
 
+class Features(_Strict):
+    """What is derived from bars; the reasons stand in the file beside the values."""
+
+    timeframes: tuple[Timeframe, ...] = Field(default=("1h",), min_length=1)
+    reference: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{1,20}$")] = "BTC"
+    min_coverage: float = Field(default=0.8, ge=0, le=1)
+    drift_days: int = Field(default=30, ge=1, le=3650)
+    max_psi: float = Field(default=0.25, gt=0)
+
+
 class Universe(_Strict):
     """The whole file."""
 
@@ -175,6 +185,7 @@ class Universe(_Strict):
     bounds: Bounds = Bounds()
     gaps: Gaps = Gaps()
     scores: Scoring = Scoring()
+    features: Features = Features()
 
     @field_validator("venues")
     @classmethod

@@ -53,6 +53,8 @@ def test_checks_are_named_by_the_truth_that_holds(definitions: dg.Definitions) -
         "jump_within_bound", "few_anomalies", "rows_are_accepted", "gaps_are_explained", "newest_bar_is_recent",
         "score_near_its_history", "universe_file_is_valid",
         "periods_do_not_overlap", "steps_and_dates_possible", "universe_markets_listed",
+        "values_in_range", "warm_up_is_null", "sample_equals_recomputed", "every_bar_has_its_row", "coverage_above_bound",
+        "no_look_ahead", "labels_end_after_their_horizon", "labels_are_possible",
     }  # fmt: skip
 
 

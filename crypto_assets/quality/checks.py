@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
-from sqlalchemy import ColumnElement, Integer, Select, Table, and_, case, cast, extract, func, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, Table, and_, case, cast, extract, func, or_, select, tuple_
 
 from crypto_assets.partitions import VenueWindow
 from crypto_assets.quality.findings import Dimension, Finding, run_windows, worst_first
@@ -125,11 +125,15 @@ def rows_keep(table: Table, broken: ColumnElement[bool]) -> Look:
     return look
 
 
-def key_is_unique(table: Table) -> Look:
-    """No key stands twice: the primary key holds it, and this proves that the key is there."""
+def key_is_unique(table: Table, *within: str) -> Look:
+    """No key stands twice: the primary key holds it, and this proves that the key is there.
+
+    Args:
+        within: What else the key has beside venue, symbol, timeframe and opened_at.
+    """
 
     def look(warehouse: Warehouse, _universe: Universe, window: VenueWindow) -> list[Finding]:
-        keys = func.count(table.c.opened_at.distinct())
+        keys = func.count(tuple_(*(table.c[name] for name in ("opened_at", *within))).distinct())
         return read_findings(warehouse, _per_series(table, window, func.count() - keys, func.min(table.c.opened_at)))
 
     return look

@@ -11,6 +11,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import Column, DateTime, Double, MetaData, Text, text
+from sqlalchemy.dialects.postgresql import REAL
 from sqlalchemy.types import TypeEngine
 
 METADATA = MetaData()
@@ -48,6 +49,11 @@ def moment(name: str, meaning: str, *, nullable: bool = False, server_default: s
 def number(name: str, meaning: str, *, unit: str, nullable: bool = False) -> Column[float]:
     """A measured or derived number: double precision."""
     return column(name, Double(), meaning, unit=unit, nullable=nullable)
+
+
+def feature(name: str, meaning: str, *, unit: str) -> Column[float]:
+    """An input of models, nullable: single precision, which is what they compute in, and half the table."""
+    return column(name, REAL(), meaning, unit=unit, nullable=True)
 
 
 def venue() -> Column[str]:

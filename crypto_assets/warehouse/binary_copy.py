@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -27,9 +28,12 @@ type Values = Array | str | int | float | date | None
 type Batch = Mapping[str, Values]
 type Int64s = NDArray[np.int64]
 type Bools = NDArray[np.bool_]
+type Chosen = slice | Int64s
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no header extension
 TRAILER = b"\xff\xff"
+_PIECE_ROWS = 1024
+_LONG_STRETCH = 256  # rows of one pattern that lie together, on average, from which moving none is faster than grouping
 _EPOCH_US = 946_684_800_000_000  # 2000-01-01 in microseconds since 1970
 _DAY_US = 86_400_000_000
 _OLDEST_US = -210_866_803_200_000_000  # 4714-11-24 BC, PostgreSQL's first day, since 1970
@@ -112,11 +116,11 @@ class EncodedBatch:
         """
         return EncodedBatch((*self.columns, column), self.rows, (*self._fields, _encode(column, value, self.rows)))
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Iterator[bytes | bytearray]:
         """The bytes of binary COPY, piece by piece; the rows come in any order."""
         yield SIGNATURE
         for chosen in _same_pattern(self._fields, self.rows):
-            yield _lay_out(self._fields, chosen, self.rows)
+            yield from _lay_out(self._fields, chosen)
         yield TRAILER
 
 
@@ -134,62 +138,73 @@ def encode_batch(columns: Sequence[Column[object]], batch: Batch) -> EncodedBatc
     return EncodedBatch(columns, rows, [_encode(column, batch[column.name], rows) for column in columns])
 
 
-def _same_pattern(encoded: Sequence[_Encoded], rows: int) -> Iterator[Int64s | None]:
-    """Row numbers that share a pattern, group by group; None for all rows at once."""
-    combined: Int64s | None = None
-    for column in encoded:
-        pattern = column.pattern()
-        if pattern is None:
-            continue
-        codes, _ = pd.factorize(pattern)
-        if combined is None:
-            combined = codes.astype(np.int64)
-        else:
-            joined = combined * (int(codes.max(initial=0)) + 1) + codes
-            combined = pd.factorize(joined)[0].astype(np.int64)  # numbered anew, so that products stay small
-    if combined is None or rows == 0:
-        yield None
+def _same_pattern(encoded: Sequence[_Encoded], rows: int) -> Iterator[Chosen]:
+    """Rows that share a pattern, group by group: stretches of them where they lie together, else their numbers."""
+    if rows == 0:
         return
+    patterns = [pattern for column in encoded if (pattern := column.pattern()) is not None]
+    changes = np.zeros(rows - 1, dtype=bool)
+    for pattern in patterns:
+        changes |= pattern[1:] != pattern[:-1]
+    borders = np.flatnonzero(changes) + 1
+    if len(borders) * _LONG_STRETCH <= rows:
+        yield from (slice(start, stop) for start, stop in pairwise([0, *borders.tolist(), rows]))
+        return
+    combined = np.zeros(rows, dtype=np.int64)
+    for pattern in patterns:
+        codes, _ = pd.factorize(pattern)
+        joined = combined * (int(codes.max(initial=0)) + 1) + codes
+        combined = pd.factorize(joined)[0].astype(np.int64)  # numbered anew, so that products stay small
     order = np.argsort(combined, kind="stable").astype(np.int64)
-    borders = np.flatnonzero(np.diff(combined[order])) + 1
-    yield from np.split(order, borders)
+    yield from np.split(order, np.flatnonzero(np.diff(combined[order])) + 1)
 
 
-def _lay_out(encoded: Sequence[_Encoded], chosen: Int64s | None, rows: int) -> bytes:
-    count = rows if chosen is None else len(chosen)
-    if count == 0:
-        return b""
-    first = 0 if chosen is None else int(chosen[0])
+def _lay_out(encoded: Sequence[_Encoded], chosen: Chosen) -> Iterator[bytearray]:
+    """The rows chosen, `_PIECE_ROWS` at a time: so many fit a processor's cache, and each row is visited for each column."""
+    count = chosen.stop - chosen.start if isinstance(chosen, slice) else len(chosen)
+    first = chosen.start if isinstance(chosen, slice) else int(chosen[0])
     fields: list[tuple[str, str]] = [("fields", ">i2")]
-    contents: list[tuple[str, int, Array | None]] = []
+    contents: list[Array | None] = []
     for index, column in enumerate(encoded):
         wire, values = _field(column, chosen, first)
-        length = -1 if values is None else np.dtype(wire).itemsize
         fields.append((f"length_{index}", ">i4"))
+        length = -1 if values is None else np.dtype(wire).itemsize
         if length > 0:
             fields.append((f"value_{index}", wire))
-        contents.append((wire, length, values))
-    block = np.empty(count, dtype=fields)
-    block["fields"] = len(encoded)
-    for index, (_, length, values) in enumerate(contents):
-        block[f"length_{index}"] = length
-        if length > 0 and values is not None:
-            block[f"value_{index}"] = values
-    return block.tobytes()
+        contents.append(values if length > 0 else None)
+    blank = np.zeros((), dtype=fields)
+    blank["fields"] = len(encoded)
+    for index in range(len(encoded)):
+        blank[f"length_{index}"] = _length_of(encoded[index], first)
+    for start in range(0, count, _PIECE_ROWS):
+        piece = bytearray(blank.tobytes() * min(_PIECE_ROWS, count - start))
+        block = np.frombuffer(piece, dtype=fields)
+        for index, values in enumerate(contents):
+            if values is not None:
+                block[f"value_{index}"] = values if values.ndim == 0 else values[start : start + _PIECE_ROWS]
+        yield piece
 
 
-def _field(column: _Encoded, chosen: Int64s | None, first: int) -> tuple[str, Array | None]:
+def _length_of(column: _Encoded, row: int) -> int:
+    """Bytes of the column's field in a row; -1 for NULL."""
+    nulls = column.nulls
+    if nulls is not None and (nulls if nulls.ndim == 0 else nulls[row]):
+        return -1
+    if column.wire != "text":
+        return np.dtype(column.wire).itemsize
+    return len(column.texts[int(column.values if column.values.ndim == 0 else column.values[row])])
+
+
+def _field(column: _Encoded, chosen: Chosen, first: int) -> tuple[str, Array | None]:
     """Type and values of one field for the chosen rows; None for NULL."""
-    if column.nulls is not None and (column.nulls.all() if column.nulls.ndim == 0 else column.nulls[first]):
+    length = _length_of(column, first)
+    if length < 0:
         return "S0", None
-    values = column.values if column.values.ndim == 0 or chosen is None else column.values[chosen]
+    values = column.values if column.values.ndim == 0 else column.values[chosen]
     if column.wire != "text":
         return column.wire, values
-    indices = np.atleast_1d(values.astype(np.int64)).tolist()
-    length = len(column.texts[indices[0]])
-    if values.ndim == 0:
-        return f"S{length}", np.array(column.texts[indices[0]], dtype=f"S{length}" if length else "S1")
-    return f"S{length}", np.array([column.texts[index] for index in indices], dtype=f"S{length}" if length else "S1")
+    texts = np.array(column.texts, dtype=f"S{max([1, *map(len, column.texts)])}")
+    return f"S{length}", texts[values.astype(np.int64)].astype(f"S{length}" if length else "S1")
 
 
 def _encode(column: Column[object], values: Values, rows: int) -> _Encoded:

@@ -38,7 +38,7 @@ def table_name(table: Table) -> sql.Identifier:
 class _Pieces(io.RawIOBase):
     """A file to read from, made of pieces that come one by one, so that a batch is never in memory twice."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(self, pieces: Iterator[bytes | bytearray]) -> None:
         self._pieces = pieces
         self._rest = memoryview(b"")
 

@@ -1,0 +1,261 @@
+"""Working through the markets of a run: which series, in two threads, each market one transaction, and what came of it.
+
+What belongs here: the loop and its report, for every dataset of this folder. What does not: what is computed from a market.
+
+Threads and not processes: TA-Lib, numpy's copies, ADBC and COPY all let go of the interpreter's lock, so two threads keep two
+cores and the server busy, without a second's start of a process and its memory (docs/decisions/0006).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import local
+from typing import Protocol
+
+import numpy as np
+from sqlalchemy import Table
+
+from crypto_assets.datasets.features.blocks import Block, blocks_of, stretches
+from crypto_assets.datasets.features.source import Source
+from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.indicators.declaration import Floats, Singles, Times
+from crypto_assets.partitions import VenueWindow
+from crypto_assets.quality.coverage import SeriesKey
+from crypto_assets.universe import TIMEFRAME_LENGTH, Universe
+from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.read import reading
+from crypto_assets.warehouse.write import replace
+
+WORKERS = 2
+
+
+class NoBars(CryptoAssetsError):
+    """Nothing is stored to derive anything from."""
+
+
+type Column = Floats | Singles | Times
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Derived rows of one market in order of time.
+
+    Args:
+        opened_at: Of the bars they belong to.
+        columns: One array a column; NaN where there is no value.
+        known_at: When each could be known; None for the close of its bar.
+    """
+
+    opened_at: Times
+    columns: Mapping[str, Column]
+    known_at: Times | None = None
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What came of one market.
+
+    Args:
+        known: Values that are not null, by column.
+    """
+
+    key: SeriesKey
+    rows: int
+    known: Mapping[str, int] = field(default_factory=dict)
+    first: datetime | None = None
+    last: datetime | None = None
+
+    @property
+    def coverage(self) -> float:
+        """Share of values that are not null; 0 for no row."""
+        return sum(self.known.values()) / (self.rows * len(self.known)) if self.rows and self.known else 0.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """A market and the blocks of it that are read at once."""
+
+    key: SeriesKey
+    blocks: tuple[Block, ...]
+
+
+class Choice(Protocol):
+    """Which series a run is about; empty for all that the universe names."""
+
+    @property
+    def markets(self) -> Sequence[str]:
+        """Unified symbols."""
+
+    @property
+    def timeframes(self) -> Sequence[str]:
+        """Lengths of bars."""
+
+
+type Build = Callable[[Source, Task], Rows]
+
+
+def choose_series(stored: Sequence[SeriesKey], universe: Universe, venue: str, config: Choice) -> list[SeriesKey]:
+    """The stored series of a venue that are wanted: named ones, else those of the universe. Pure.
+
+    Raises:
+        UniverseError: an unknown symbol.
+        NoBars: a timeframe that is asked for by name and not stored.
+    """
+    symbols = {market.symbol for market in universe.select_markets(venue, tuple(config.markets))}
+    there = {key.timeframe for key in stored}
+    absent = [name for name in config.timeframes if name not in there]
+    if absent and stored:
+        raise NoBars(
+            f"{venue} has no bars of {', '.join(absent)}",
+            way_out=f"Stored are {', '.join(timeframes_of(stored))}; collect others first.",
+        )
+    wanted = set(config.timeframes) or set(universe.features.timeframes)
+    return [key for key in stored if key.symbol in symbols and key.timeframe in wanted]
+
+
+def tasks_of(keys: Sequence[SeriesKey], window: VenueWindow, *, before: int = 0) -> list[Task]:
+    """The work of a window: stretches of blocks, each for all markets. Pure.
+
+    Args:
+        before: Bars before the window that are computed, too.
+    """
+    return [
+        Task(key, tuple(piece))
+        for timeframe in timeframes_of(keys)
+        for piece in stretches(
+            blocks_of(window.start - before * TIMEFRAME_LENGTH[timeframe], window.end, timeframe), timeframe
+        )
+        for key in keys
+        if key.timeframe == timeframe
+    ]
+
+
+def timeframes_of(keys: Sequence[SeriesKey]) -> list[str]:
+    """The timeframes of series, the shortest first."""
+    return sorted({key.timeframe for key in keys}, key=lambda name: TIMEFRAME_LENGTH[name])
+
+
+def derive(
+    warehouse: Warehouse,
+    table: Table,
+    tasks: Sequence[Task],
+    build: Build,
+    constants: Mapping[str, str],
+    tell: Callable[[Derived], None] = lambda _derived: None,
+) -> list[Derived]:
+    """Compute each task and put its rows in the place of the stored ones, a transaction each.
+
+    Args:
+        table: Keyed venue, symbol, timeframe, opened_at.
+        build: From a market's blocks to its rows; called in several threads.
+        constants: Columns with one value for all rows, such as source.
+        tell: Called with each result, in this thread.
+    """
+
+    def work(source: Source, task: Task) -> Derived:
+        return _store(warehouse, table, task, build(source, task), constants)
+
+    results = []
+    for derived in in_threads(warehouse, tasks, work):
+        tell(derived)
+        results.append(derived)
+    return results
+
+
+def in_threads[Item, Result](
+    warehouse: Warehouse,
+    items: Sequence[Item],
+    work: Callable[[Source, Item], Result],
+    *,
+    as_of: datetime | None = None,
+) -> Iterator[Result]:
+    """The results in the items' order, computed by `WORKERS` threads with a reader each, few of them ahead.
+
+    Raises:
+        Whatever `work` raises; what has not begun then does not begin.
+    """
+    if len(items) < WORKERS:
+        with reading(warehouse) as reader:
+            for item in items:
+                yield work(Source(reader, as_of), item)
+        return
+    with _sources(warehouse, as_of) as source_of, ThreadPoolExecutor(WORKERS) as pool:
+        pending: list[Future[Result]] = []
+        try:
+            for item in items:
+                while len(pending) > WORKERS:
+                    wait(pending[:1], return_when=FIRST_COMPLETED)
+                    yield pending.pop(0).result()
+                pending.append(pool.submit(lambda chosen: work(source_of(), chosen), item))
+            while pending:
+                yield pending.pop(0).result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+@contextmanager
+def _sources(warehouse: Warehouse, as_of: datetime | None) -> Iterator[Callable[[], Source]]:
+    """A source for the calling thread, opened when it first asks; all are closed at the end."""
+    mine = local()
+    opened = []
+
+    def source_of() -> Source:
+        if not hasattr(mine, "source"):
+            context = reading(warehouse)
+            mine.source = Source(context.__enter__(), as_of)
+            opened.append(context)
+        source: Source = mine.source
+        return source
+
+    try:
+        yield source_of
+    finally:
+        for context in opened:
+            context.__exit__(None, None, None)
+
+
+def _store(warehouse: Warehouse, table: Table, task: Task, rows: Rows, constants: Mapping[str, str]) -> Derived:
+    key = task.key
+    where = {"venue": key.venue, "symbol": key.symbol, "timeframe": key.timeframe}
+    length = np.timedelta64(int(TIMEFRAME_LENGTH[key.timeframe].total_seconds()), "s")
+    known_at = rows.opened_at + length if rows.known_at is None else rows.known_at
+    times = {"opened_at": rows.opened_at, "known_at": known_at}
+    with warehouse.connect() as connection:
+        replace(
+            connection,
+            table,
+            {**where, **constants, **times, **rows.columns},
+            where,
+            task.blocks[0].start,
+            task.blocks[-1].end,
+        )
+    known = {name: int(np.count_nonzero(np.isfinite(values))) for name, values in rows.columns.items()}
+    if not len(rows.opened_at):
+        return Derived(key, 0, known)
+    first, last = (
+        moment.astype("datetime64[us]").item().replace(tzinfo=UTC)
+        for moment in (rows.opened_at.min(), rows.opened_at.max())
+    )
+    return Derived(key, len(rows.opened_at), known, first, last)
+
+
+def joined(parts: Sequence[Rows], names: Sequence[str]) -> Rows:
+    """The rows of several parts as one.
+
+    Args:
+        parts: At least one.
+        names: Their columns.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    known = [part.known_at for part in parts if part.known_at is not None]
+    return Rows(
+        np.concatenate([part.opened_at for part in parts]),
+        {name: np.concatenate([part.columns[name] for part in parts]) for name in names},
+        np.concatenate(known) if known else None,
+    )

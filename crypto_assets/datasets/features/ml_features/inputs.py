@@ -1,0 +1,67 @@
+"""As-of inputs: what features may know beside the bars of their own venue, and how it is read.
+
+What belongs here: one declaration an input: its rows, columns and how old they may be. What does not: the join (as_of.py).
+
+An input that comes later (macro, on-chain, fees, sentiment, order flow, DEX liquidity) is one more entry of `INPUTS` and a
+feature set that names it; the engine stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from crypto_assets.datasets.features.ml_features.as_of import KnownRows
+from crypto_assets.datasets.features.source import Source
+from crypto_assets.quality.coverage import SeriesKey
+from crypto_assets.universe import TIMEFRAME_LENGTH
+
+type Read = Callable[[Source, SeriesKey, datetime, datetime], list[KnownRows]]
+
+
+@dataclass(frozen=True)
+class AsOfInput:
+    """Rows that features are joined with by the time they were known.
+
+    Args:
+        name: By which feature sets ask for it.
+        columns: What it brings.
+        max_age_bars: A row known more bars ago than this counts no more; None for `max_age`.
+        read: From a market and a span of known times to rows; several of them count as their median.
+        max_age: A fixed bound instead; None for none.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    read: Read
+    max_age_bars: int | None = None
+    max_age: timedelta | None = None
+
+    def bound(self, timeframe: str) -> timedelta | None:
+        """How long ago a row may have become known."""
+        if self.max_age_bars is None:
+            return self.max_age
+        return self.max_age_bars * TIMEFRAME_LENGTH[timeframe]
+
+
+def _closes_elsewhere(source: Source, key: SeriesKey, start: datetime, end: datetime) -> list[KnownRows]:
+    """The same market's closes on other venues."""
+    length = TIMEFRAME_LENGTH[key.timeframe]
+    step = np.timedelta64(length // timedelta(microseconds=1), "us")
+    rows = []
+    for other in source.others(key):
+        opened_at, close = source.closes(other, start - 2 * length, end)
+        rows.append(KnownRows(opened_at + step, opened_at, {"close_elsewhere": close}))
+    return rows
+
+
+INPUTS: Mapping[str, AsOfInput] = {
+    one.name: one
+    for one in (
+        # A price two bars old says nothing of a premium any more.
+        AsOfInput("other_venues", ("close_elsewhere",), _closes_elsewhere, max_age_bars=2),
+    )
+}

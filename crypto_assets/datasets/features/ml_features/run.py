@@ -1,0 +1,133 @@
+"""One pass a market: bars, indicators, as-of joins, scaling, COPY; and before it, one over the venue's closes.
+
+What belongs here: reading what the engine needs, and the order of the work. What does not: computing (engine.py), storing
+(datasets/features/derive.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from crypto_assets.datasets.features.blocks import Block, blocks_of, stretches
+from crypto_assets.datasets.features.derive import (
+    Choice,
+    Derived,
+    Rows,
+    Task,
+    choose_series,
+    derive,
+    in_threads,
+    joined,
+    timeframes_of,
+)
+from crypto_assets.datasets.features.derived_asset import Tell
+from crypto_assets.datasets.features.ml_features.catalog import choose_features, feature_version
+from crypto_assets.datasets.features.ml_features.cross_market import CrossMarket
+from crypto_assets.datasets.features.ml_features.declaration import Feature
+from crypto_assets.datasets.features.ml_features.engine import MarketInputs, build_features
+from crypto_assets.datasets.features.ml_features.inputs import INPUTS
+from crypto_assets.datasets.features.ml_features.table import ml_features as table
+from crypto_assets.datasets.features.source import Source, wall
+from crypto_assets.datasets.market.ohlcv.table import DATASET as BARS
+from crypto_assets.indicators.declaration import Floats, Times
+from crypto_assets.partitions import VenueWindow
+from crypto_assets.quality.coverage import SeriesKey
+from crypto_assets.universe import TIMEFRAME_LENGTH, Universe
+from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.read import reading
+
+type CrossMarkets = dict[Block, CrossMarket]
+
+
+def compute_window(
+    warehouse: Warehouse,
+    universe: Universe,
+    window: VenueWindow,
+    config: Choice,
+    tell: Tell,
+) -> list[Derived]:
+    """Compute and store one venue's window.
+
+    Raises:
+        UniverseError, NoBars: see `choose_series`.
+    """
+    with reading(warehouse) as reader:
+        stored = Source(reader).series(window.venue)
+    keys = choose_series(stored, universe, window.venue, config)
+    features = choose_features(())
+    constants = {"source": BARS, "version": feature_version()}
+    results = []
+    for timeframe in timeframes_of(keys):
+        chosen = [key for key in keys if key.timeframe == timeframe]
+        peers = [key for key in stored if key.timeframe == timeframe]
+        for blocks in stretches(blocks_of(window.start, window.end, timeframe), timeframe):
+            crosses = add_up(warehouse, peers, blocks, universe.features.reference)
+            tasks = [Task(key, tuple(blocks)) for key in chosen]
+
+            def build(source: Source, task: Task, crosses: CrossMarkets = crosses) -> Rows:
+                return build_rows(source, task, crosses, features)
+
+            results += derive(warehouse, table, tasks, build, constants, tell)
+    return results
+
+
+def build_rows(source: Source, task: Task, crosses: CrossMarkets, features: Sequence[Feature]) -> Rows:
+    """Read a market once and compute its blocks."""
+    inputs = read_inputs(source, task.key, task.blocks[0].history_from, task.blocks[-1].end)
+    parts = [build_features(inputs, crosses[block], block, features) for block in task.blocks]
+    return joined(parts, [one.name for one in features])
+
+
+def read_inputs(source: Source, key: SeriesKey, start: datetime, end: datetime) -> MarketInputs:
+    """Everything that one market's features are computed from, for bars that open in [start, end)."""
+    return MarketInputs(
+        key.timeframe,
+        quote_of(key.symbol),
+        source.market(key, start, end),
+        {name: one.read(source, key, start, end) for name, one in INPUTS.items()},
+    )
+
+
+def add_up(
+    warehouse: Warehouse,
+    peers: Sequence[SeriesKey],
+    blocks: Sequence[Block],
+    reference: str,
+    *,
+    as_of: datetime | None = None,
+) -> CrossMarkets:
+    """What the venue's markets did together in each block and its history.
+
+    Args:
+        peers: Every stored market of the venue, of one timeframe.
+        blocks: Read at once.
+        reference: Base currency of the markets that others are compared with.
+    """
+    if not peers:
+        return {}
+    crosses = {block: empty_cross_market(block, peers[0].timeframe) for block in blocks}
+    first, last = blocks[0].history_from, blocks[-1].end
+    closes = in_threads(warehouse, peers, lambda source, key: source.closes(key, first, last), as_of=as_of)
+    for key, (opened_at, close) in zip(peers, closes, strict=True):
+        for cross in crosses.values():
+            add_closes(cross, key.symbol, opened_at, close, reference)
+    return crosses
+
+
+def empty_cross_market(block: Block, timeframe: str) -> CrossMarket:
+    """A grid over a block and its history."""
+    length = TIMEFRAME_LENGTH[timeframe]
+    return CrossMarket(wall(block.history_from), -((block.history_from - block.end) // length), length)
+
+
+def add_closes(cross: CrossMarket, symbol: str, opened_at: Times, close: Floats, reference: str) -> None:
+    """Add a market, which may be the reference of those with its quote currency."""
+    cross.add(opened_at, close)
+    if symbol == f"{reference}/{quote_of(symbol)}":
+        cross.refer(quote_of(symbol), opened_at, close)
+
+
+def quote_of(symbol: str) -> str:
+    """The currency a unified symbol's price is in: USDT of BTC/USDT and of BTC/USDT:USDT."""
+    return symbol.partition("/")[2].partition(":")[0]

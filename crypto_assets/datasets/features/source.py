@@ -1,0 +1,132 @@
+"""Bars and what the ledger says of the absent ones, as arrays: as they are now, or as they stood at a time.
+
+What belongs here: reading market.ohlcv and quality.coverage for what is derived. What does not: computing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+from sqlalchemy import ColumnElement, Select, Table, func, select
+
+from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv
+from crypto_assets.indicators.declaration import Bars, Floats, Times
+from crypto_assets.indicators.segments import MarketBars, Spans, join_quiet
+from crypto_assets.quality.coverage import SeriesKey
+from crypto_assets.quality.gaps import State
+from crypto_assets.schema.bookkeeping import collected_ranges, coverage
+from crypto_assets.universe import TIMEFRAME_LENGTH
+from crypto_assets.warehouse.read import Reader
+from crypto_assets.warehouse.revisions import as_of as as_of_statement
+
+_PRICES = ("open", "high", "low", "close")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where derived values take their rows from; for one thread.
+
+    Args:
+        reader: Open connections.
+        as_of: Rows as they stood at this moment, from audit.revisions; None for the present ones.
+    """
+
+    reader: Reader
+    as_of: datetime | None = None
+
+    def series(self, venue: str) -> list[SeriesKey]:
+        """The series of a venue for which bars were ever collected, by symbol and timeframe."""
+        c = collected_ranges.c
+        chosen = select(c.symbol, c.timeframe).where(c.dataset == DATASET, c.venue == venue)
+        rows = self.reader.frame(chosen.order_by(c.symbol, c.timeframe)).to_dict("records")
+        return [SeriesKey(DATASET, venue, row["symbol"], row["timeframe"]) for row in rows]
+
+    def others(self, key: SeriesKey) -> list[SeriesKey]:
+        """The same market and timeframe on other venues, by venue."""
+        c = collected_ranges.c
+        chosen = select(c.venue).where(
+            c.dataset == DATASET, c.symbol == key.symbol, c.timeframe == key.timeframe, c.venue != key.venue
+        )
+        venues = self.reader.frame(chosen.order_by(c.venue))["venue"]
+        return [SeriesKey(DATASET, venue, key.symbol, key.timeframe) for venue in venues]
+
+    def market(self, key: SeriesKey, start: datetime, end: datetime) -> MarketBars:
+        """A market's bars that open in [start, end), its quiet ones filled in, and its cuts."""
+        names = ("opened_at", *_PRICES, "volume_base")
+        rows = self.rows(ohlcv, names, series_within(ohlcv, key, start, end), ("opened_at",))
+        bars = Bars(times(rows, "opened_at"), *(floats(rows, name) for name in (*_PRICES, "volume_base")))
+        quiet, outage = self._absent(key, start, end)
+        return join_quiet(bars, TIMEFRAME_LENGTH[key.timeframe], quiet, outage)
+
+    def newest_bar(self, key: SeriesKey, start: datetime, end: datetime) -> datetime | None:
+        """When the newest bar of [start, end) opens; None where there is none."""
+        newest = select(func.max(ohlcv.c.opened_at).label("at")).where(series_within(ohlcv, key, start, end))
+        moments = self.reader.frame(newest)["at"].dropna()
+        return None if moments.empty else moments.iloc[0].to_pydatetime()
+
+    def closes(self, key: SeriesKey, start: datetime, end: datetime) -> tuple[Times, Floats]:
+        """Opening times and closes of a market's stored bars in [start, end)."""
+        rows = self.rows(ohlcv, ("opened_at", "close"), series_within(ohlcv, key, start, end), ("opened_at",))
+        return times(rows, "opened_at"), floats(rows, "close")
+
+    def rows(self, table: Table, names: Sequence[str], where: ColumnElement[bool], order: Sequence[str]) -> pa.Table:
+        """Some columns of the rows that meet a condition, in order; as of the source's moment."""
+        statement: Select[tuple[object, ...]]
+        if self.as_of is None:
+            statement = select(*(table.c[name] for name in names)).where(where).order_by(*(table.c[n] for n in order))
+        else:
+            then = as_of_statement(table, self.as_of, where).subquery("then")
+            statement = select(*(then.c[name] for name in names)).order_by(*(then.c[name] for name in order))
+        return self.reader.arrow(statement)
+
+    def _absent(self, key: SeriesKey, start: datetime, end: datetime) -> tuple[Spans, Spans]:
+        c = coverage.c
+        where = (
+            (c.dataset == key.dataset)
+            & (c.venue == key.venue)
+            & (c.symbol == key.symbol)
+            & (c.timeframe == key.timeframe)
+            & (c.gap_end > start)
+            & (c.gap_start < end)
+            & c.state.in_([State.VENUE_QUIET.value, State.VENUE_OUTAGE.value])
+        )
+        rows = self.rows(coverage, ("gap_start", "gap_end", "state"), where, ("gap_start",))
+        states = np.asarray(rows.column("state").to_pylist(), dtype=object)
+        starts, ends = times(rows, "gap_start"), times(rows, "gap_end")
+        quiet, outage = (
+            Spans.of(starts[states == state.value], ends[states == state.value])
+            for state in (State.VENUE_QUIET, State.VENUE_OUTAGE)
+        )
+        return quiet, outage
+
+
+def times(rows: pa.Table, name: str) -> Times:
+    """A column of times as datetime64[us], UTC."""
+    integers = rows.column(name).cast(pa.timestamp("us", "UTC")).cast(pa.int64()).combine_chunks()
+    return np.asarray(integers.to_numpy(zero_copy_only=False), dtype=np.int64).view("datetime64[us]")
+
+
+def floats(rows: pa.Table, name: str) -> Floats:
+    """A column of numbers, NaN for NULL."""
+    return np.asarray(rows.column(name).combine_chunks().to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def wall(moment: datetime) -> np.datetime64:
+    """A moment as numpy has it: UTC without a zone, in microseconds."""
+    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")
+
+
+def series_within(table: Table, key: SeriesKey, start: datetime, end: datetime) -> ColumnElement[bool]:
+    """The condition for a series' rows of bars that open in [start, end)."""
+    c = table.c
+    return (
+        (c.venue == key.venue)
+        & (c.symbol == key.symbol)
+        & (c.timeframe == key.timeframe)
+        & (c.opened_at >= start)
+        & (c.opened_at < end)
+    )

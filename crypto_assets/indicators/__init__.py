@@ -1,0 +1,1 @@
+"""Technical indicators as declarations and pure functions over arrays of bars; no table, no SQL, no Dagster."""
