@@ -26,7 +26,8 @@ type Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
 
 OHLCV = dg.AssetKey(["market", "ohlcv"])
 INSTRUMENTS = dg.AssetKey(["market", "instruments"])
-DERIVED = [dg.AssetKey(["features", name]) for name in ("technical_indicators", "ml_features", "labels")]
+FEATURES = dg.AssetKey(["features", "ml_features"])
+DERIVED = [dg.AssetKey(["features", "technical_indicators"]), FEATURES, dg.AssetKey(["features", "labels"])]
 REPAIRS_A_TICK = 12  # runs a sensor's tick may request: an outage's aftermath should not fill the queue
 VENUE_TAG = f"dagster/partition/{VENUE}"  # Dagster sets it on a run of one partition; dagster.yaml limits by it
 # Bars of a month's last half hour are collected after it has ended: the day after, the month before is visited too.

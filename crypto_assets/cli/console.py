@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import structlog
 from rich.console import Console
@@ -49,6 +50,19 @@ def clear_errors(*, debug: bool) -> Iterator[None]:
             "Run it again with --debug and report what it shows.",
         )
         sys.exit(2)
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write an answer to a file, and say so.
+
+    Raises:
+        CryptoAssetsError: it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CryptoAssetsError(f"Cannot write {path}: {error.strerror}", way_out="Name another file.") from None
+    OUT.print(f"Wrote {escape(str(path))}.")
 
 
 def log_to_stderr(level: str) -> None:

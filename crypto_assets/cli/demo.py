@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 
 from crypto_assets.cli.console import NOTICES, OUT, complain, table
 from crypto_assets.cli.environment import Environment
+from crypto_assets.cli.features import print_derived
 from crypto_assets.cli.playground import playground, span_of
 from crypto_assets.cli.runs import Plan, RunReport, plan_runs, run_plans
 from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv
@@ -58,12 +59,15 @@ def run_demo(settings: Settings, recordings: Path | None) -> int:
         if repairs:
             NOTICES.print("Asking again for what is absent, and naming it.")
             reports = _joined(reports, run_plans(environment, universe, repairs, jobs=PARALLEL_RUNS))
+        NOTICES.print("Computing indicators, features and labels.")
+        derived = run_plans(environment, universe, [replace(plan, is_derived=True) for plan in plans], jobs=1)
         stored = stored_bars(environment.warehouse)
         _print_summary(reports, stored, time.monotonic() - began)
         _print_gaps(environment.warehouse)
+        print_derived(derived)
         is_whole = _print_recorded(recorded, stored) if recorded else True
     _print_way_on(recordings, inside.profile)
-    is_sound = all(report.success and not _errors(report) for report in reports)
+    is_sound = all(report.success and not _errors(report) for report in (*reports, *derived))
     return 0 if is_sound and is_whole else 1
 
 
@@ -153,6 +157,9 @@ def _print_way_on(recordings: Path | None, profile: str) -> None:
     flag = f"RECORDINGS={recordings}" if recordings else "SANDBOX=1"
     OUT.print(f"\nLook at it: [bold]make up {flag}[/], then open the address it prints (Assets, market, ohlcv).")
     OUT.print(f"The quality report: [bold].venv/bin/crypto-assets --profile {profile} quality[/]")
+    OUT.print(
+        f"The newest features: [bold].venv/bin/crypto-assets --profile {profile} features show binance BTC/USDT[/]"
+    )
 
 
 def _errors(report: RunReport) -> list[str]:

@@ -16,6 +16,7 @@ import typer
 from rich.markup import escape
 
 from crypto_assets.cli.console import NOTICES, OUT, clear_errors, log_to_stderr, table
+from crypto_assets.cli.features import features_app
 from crypto_assets.cli.gaps import gaps_app
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.settings import Settings, load_settings
@@ -31,6 +32,7 @@ app = typer.Typer(
 universe_app = typer.Typer(no_args_is_help=True, help="Look at and try config/universe.yaml.")
 app.add_typer(universe_app, name="universe")
 app.add_typer(gaps_app, name="gaps")
+app.add_typer(features_app, name="features")
 
 # `dagster asset …` knows no workspace file and wants -m; its variable for that would break `dagster … -w`.
 _DAGSTER_FUNCTION = (

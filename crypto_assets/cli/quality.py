@@ -11,11 +11,10 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from crypto_assets.cli.console import OUT, table
+from crypto_assets.cli.console import OUT, table, write_file
 from crypto_assets.cli.environment import Environment
 from crypto_assets.cli.instance import dagster_instance
 from crypto_assets.definitions import build_definitions
-from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.quality.report import (
     CheckResult,
     QualityReport,
@@ -47,20 +46,12 @@ def run_quality(settings: Settings, *, html: Path | None, as_json: bool) -> int:
             bounds = UniverseFile(settings.universe_file, environment.warehouse).in_force().universe.scores
             report = gather(build_definitions(resolved), instance, environment.warehouse, bounds)
     if html is not None:
-        _write(html, to_html(report))
+        write_file(html, to_html(report))
     if as_json:
         sys.stdout.write(to_json(report) + "\n")
     elif html is None:
         _print(report)
     return 1 if report.has_errors else 0
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise CryptoAssetsError(f"Cannot write {path}: {error.strerror}", way_out="Name another file.") from None
-    OUT.print(f"Wrote {escape(str(path))}.")
 
 
 def _print(report: QualityReport) -> None:

@@ -49,6 +49,7 @@ class Plan:
         timeframes: Empty for all.
         with_instruments: Ask for the venue's list of markets first.
         repair: Ask for missing bars again instead of collecting.
+        is_derived: Compute indicators, features and labels instead of collecting.
     """
 
     venue: str
@@ -59,6 +60,7 @@ class Plan:
     refresh: bool = False
     with_instruments: bool = False
     repair: bool = False
+    is_derived: bool = False
 
     @property
     def months(self) -> tuple[str, str]:
@@ -99,6 +101,7 @@ class RunReport:
     rows_written: int = 0
     rows_received: int = 0
     bars_absent: int = 0
+    coverage: float = 0.0
     checks: tuple[tuple[str, bool, str], ...] = ()
 
 
@@ -166,13 +169,12 @@ def run_plans(environment: Environment, universe: Universe, plans: Sequence[Plan
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("bars"),
+        TextColumn("rows"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=NOTICES) as progress:
         tasks = {
-            plan.venue: progress.add_task(plan.venue, total=expected_bars(universe, plan), start=False)
-            for plan in plans
+            plan.venue: progress.add_task(plan.venue, total=_work_of(universe, plan), start=False) for plan in plans
         }
         try:
             while waiting or running:
@@ -182,20 +184,28 @@ def run_plans(environment: Environment, universe: Universe, plans: Sequence[Plan
                     running.append(_Worker(plan, environment))
                 time.sleep(POLL_SECONDS)
                 for worker in list(running):
-                    progress.update(
-                        tasks[worker.plan.venue], completed=covered_bars(environment.warehouse, worker.plan)
-                    )
+                    if not worker.plan.is_derived:
+                        done = covered_bars(environment.warehouse, worker.plan)
+                        progress.update(tasks[worker.plan.venue], completed=done)
                     report = worker.report_if_ended()
                     if report is not None:
                         running.remove(worker)
                         if report.success:  # the present moved on meanwhile, so the estimate was a few bars off
-                            progress.update(tasks[worker.plan.venue], completed=expected_bars(universe, worker.plan))
+                            done = (
+                                report.rows_written if worker.plan.is_derived else expected_bars(universe, worker.plan)
+                            )
+                            progress.update(tasks[worker.plan.venue], total=done, completed=done)
                         reports.append(report)
                         progress.stop_task(tasks[worker.plan.venue])
         finally:
             for worker in running:
                 worker.end()
     return reports
+
+
+def _work_of(universe: Universe, plan: Plan) -> int | None:
+    """What there is to do; None where a run takes seconds and only its end can be told."""
+    return None if plan.is_derived else expected_bars(universe, plan)
 
 
 def covered_bars(warehouse: Warehouse, plan: Plan) -> int:
@@ -226,7 +236,7 @@ class _Worker:
         self.plan = plan
         folder = environment.settings.home.absolute() / environment.settings.profile / "logs"
         folder.mkdir(parents=True, exist_ok=True)
-        self.log = folder / f"run-{plan.venue}.log"
+        self.log = folder / f"run-{plan.venue}{'-features' if plan.is_derived else ''}.log"
         self._output = self.log.with_suffix(".out")
         with self.log.open("w") as log, self._output.open("w") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own module, arguments are JSON

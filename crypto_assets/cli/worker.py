@@ -14,7 +14,7 @@ from dataclasses import asdict
 
 import dagster as dg
 
-from crypto_assets.automation import OHLCV, collect_ohlcv, refresh_instruments
+from crypto_assets.automation import DERIVED, FEATURES, OHLCV, collect_ohlcv, derive_features, refresh_instruments
 from crypto_assets.cli.console import log_to_stderr
 from crypto_assets.cli.runs import Plan, RunReport
 from crypto_assets.definitions import build_definitions
@@ -25,17 +25,16 @@ from crypto_assets.settings import load_settings
 
 def execute(plan: Plan, definitions: dg.Definitions, instance: dg.DagsterInstance) -> RunReport:
     """Execute the plan as one run over its range of partitions."""
-    first, last = plan.months
-    job = definitions.resolve_job_def(collect_ohlcv.name)
+    job = definitions.resolve_job_def((derive_features if plan.is_derived else collect_ohlcv).name)
     if plan.with_instruments:
         # Listing dates say which bars are due. Where the venue does not give its list, the bars' run says why.
         listing = definitions.resolve_job_def(refresh_instruments.name)
         listing.execute_in_process(instance=instance, raise_on_error=False, partition_key=plan.venue)
-    op = "__".join(OHLCV.path)
+    first, last = plan.months
     result = job.execute_in_process(
         instance=instance,
         raise_on_error=False,
-        run_config={"ops": {op: {"config": plan.run_config().model_dump()}}},
+        run_config={"ops": {"__".join(key.path): {"config": config} for key, config in _configs(plan).items()}},
         tags={
             "dagster/asset_partition_range_start": str(join_key(first, plan.venue)),
             "dagster/asset_partition_range_end": str(join_key(last, plan.venue)),
@@ -45,10 +44,22 @@ def execute(plan: Plan, definitions: dg.Definitions, instance: dg.DagsterInstanc
     return _report(plan, result)
 
 
+def _configs(plan: Plan) -> dict[dg.AssetKey, dict[str, object]]:
+    if not plan.is_derived:
+        return {OHLCV: plan.run_config().model_dump()}
+    config: dict[str, object] = {"markets": list(plan.markets), "timeframes": list(plan.timeframes)}
+    return dict.fromkeys(DERIVED, config)
+
+
 def _report(plan: Plan, result: dg.ExecuteInProcessResult) -> RunReport:
-    counts = {"rows_written": 0, "dagster/row_count": 0, "bars_absent": 0}
-    for event in result.get_asset_materialization_events()[:1]:  # one a partition, each with the whole run's metadata
-        counts = {name: int(str(event.materialization.metadata[name].value)) for name in counts}
+    told = {"rows_written": 0.0, "dagster/row_count": 0.0, "bars_absent": 0.0, "values_known": 0.0}
+    wanted = FEATURES if plan.is_derived else OHLCV
+    for event in result.get_asset_materialization_events():  # one a partition, each with the whole run's metadata
+        if event.materialization.asset_key == wanted:
+            shown = event.materialization.metadata
+            told = {name: float(str(shown[name].value)) if name in shown else 0.0 for name in told}
+            break
+    rows = int(told["dagster/row_count"])
     checks = tuple((one.check_name, one.passed, one.severity.value) for one in result.get_asset_check_evaluations())
     message = "" if result.success else _why(result)
     return RunReport(
@@ -56,9 +67,10 @@ def _report(plan: Plan, result: dg.ExecuteInProcessResult) -> RunReport:
         result.success,
         result.run_id,
         message,
-        counts["rows_written"],
-        counts["dagster/row_count"],
-        counts["bars_absent"],
+        rows if plan.is_derived else int(told["rows_written"]),
+        rows,
+        int(told["bars_absent"]),
+        told["values_known"],
         checks,
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ import pyarrow as pa
 from adbc_driver_manager import Error as AdbcError
 from adbc_driver_manager import dbapi
 from psycopg2.extensions import connection as QuotingConnection  # noqa: N812 - a class under a function's name
-from sqlalchemy import Column, CompoundSelect, Select, make_url
+from sqlalchemy import Column, CompoundSelect, Dialect, Select, make_url
 
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.warehouse.connection import NotMigrated, Warehouse
@@ -80,7 +81,7 @@ class Reader:
         table = self.arrow(statement)
         nullable = {column.name: column.nullable for column in statement.selected_columns if isinstance(column, Column)}
         columns = {
-            position: _series(table.column(position), field, bool(nullable.get(field.name, False)))
+            position: _values(table.column(position), field, bool(nullable.get(field.name, False)))
             for position, field in enumerate(table.schema)
         }
         frame = pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
@@ -105,10 +106,15 @@ class Reader:
 
     def _with_values(self, statement: Statement) -> str:
         """The statement's text, its values quoted by the driver: COPY, which ADBC reads through, takes no parameters."""
-        dialect = make_url("postgresql+psycopg2://").get_dialect()()
-        compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+        compiled = statement.compile(dialect=_dialect(), compile_kwargs={"render_postcompile": True})
         with self._quoting.cursor() as cursor:
             return cursor.mogrify(str(compiled), _bound(compiled.construct_params())).decode()
+
+
+@cache
+def _dialect() -> Dialect:
+    """One for the process: it remembers what it has found out of each type."""
+    return make_url("postgresql+psycopg2://").get_dialect()()
 
 
 def _bound(values: Mapping[str, object] | None) -> dict[str, object]:
@@ -125,14 +131,18 @@ def _plain(table: pa.Table) -> pa.Table:
     return table
 
 
-def _series(column: pa.ChunkedArray, field: pa.Field, is_nullable: bool) -> object:
-    """One Arrow column as pandas holds it."""
+def _values(column: pa.ChunkedArray, field: pa.Field, is_nullable: bool) -> object:
+    """One Arrow column as the array that pandas holds: a series would be copied to fit the frame's index."""
+    if pa.types.is_floating(field.type):
+        return column.to_numpy()
     has_nulls = is_nullable or column.null_count > 0
     if (field.metadata or {}).get(_PG_TYPE) == b"numeric":
-        return pd.to_numeric(column.to_pandas(), errors="raise").astype("float64")
+        return pd.to_numeric(column.to_pandas(), errors="raise").astype("float64").array
     if pa.types.is_integer(field.type):
         integers = column.cast(pa.int64())
-        return integers.to_pandas(types_mapper=lambda _: pd.Int64Dtype()) if has_nulls else integers.to_pandas()
-    if pa.types.is_boolean(field.type) and has_nulls:
-        return column.to_pandas(types_mapper=lambda _: pd.BooleanDtype())
-    return column.to_pandas(date_as_object=False)
+        held = integers.to_pandas(types_mapper=lambda _: pd.Int64Dtype()) if has_nulls else integers.to_pandas()
+    elif pa.types.is_boolean(field.type) and has_nulls:
+        held = column.to_pandas(types_mapper=lambda _: pd.BooleanDtype())
+    else:
+        held = column.to_pandas(date_as_object=False)
+    return held.array

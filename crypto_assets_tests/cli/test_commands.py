@@ -86,6 +86,43 @@ def test_a_backfill_is_one_run_a_venue_and_the_second_one_writes_nothing(crypto_
 
 
 @pytest.mark.xdist_group("cli")
+def test_features_are_computed_shown_and_reported(crypto_assets: Run, tmp_path: Path) -> None:
+    nothing = crypto_assets("features", "show", "okx", "SOL/USDT")
+    assert nothing.returncode == 1
+    assert "are stored for okx" in nothing.stderr
+    span = ("--from", "2026-02-01", "--to", "2026-02-15", "--venue", "okx")
+    assert crypto_assets("backfill", *span).returncode == 0
+    computed = crypto_assets("features", "compute", *span)
+    assert re.search(r"okx\s*│\s*672\s*│\s*[4-9]\d\.\d%\s*│\s*1[4-6] of 16", computed.stdout), (
+        computed.stdout + computed.stderr
+    )
+    shown = crypto_assets("features", "show", "okx", "ETH/USDT")
+    assert re.search(r"market\s*│ rsi_14\s*│\s*0\.\d+ │ fraction\s*│ [▁▂▃▄▅▆▇█]+", shown.stdout), (
+        shown.stdout + shown.stderr
+    )
+    assert "Bar of 2026-02-14 23:00, known 2026-02-15 00:00 UTC, version " in shown.stdout
+    report = crypto_assets("features", "report", "--venue", "okx")
+    assert re.search(
+        r"0 of \d+ values in 2 series changed when the future was taken away", " ".join(report.stdout.split())
+    )
+    page = crypto_assets("features", "report", "--html", str(tmp_path / "features.html"))
+    assert page.returncode == 0, page.stderr
+    written = (tmp_path / "features.html").read_text()
+    assert "<svg" in written
+    assert "reference_beta_168" in written
+    wrong = crypto_assets("features", "compute", "--from", "2026-02-01", "--venue", "okx", "--timeframe", "4h")
+    assert wrong.returncode == 1
+    assert "okx has no bars of 4h" in wrong.stderr
+
+
+def test_features_and_indicators_are_listed_without_a_database() -> None:
+    features = CliRunner(env={"COLUMNS": "220"}).invoke(app, ["features", "list"])
+    assert "70 features, version " in features.stdout
+    indicators = CliRunner(env={"COLUMNS": "220"}).invoke(app, ["features", "list", "--indicators"])
+    assert "51 indicators." in indicators.stdout
+
+
+@pytest.mark.xdist_group("cli")
 def test_gaps_are_scanned_listed_planned_and_repaired(
     crypto_assets: Run, sandbox: SandboxProcess, tmp_path: Path
 ) -> None:

@@ -20,8 +20,9 @@ from crypto_assets.universe import TIMEFRAME_LENGTH
 # The slowest average here (Wilder's over 14 bars, twice) has forgotten its start after 400 bars to one part in 10^12, and the
 # longest window is 720. 100 whole days of hours, so that sessions start whole; 40 hours of minutes.
 HISTORY_BARS = 2_400
-# Bars read at once: seven years of hours go in one piece; a year of minutes (525,600) is a piece of its own.
-STRETCH_BARS = 150_000
+# Bars read at once: four years of hours go in one piece, so that two threads end together even with few markets; a year of
+# minutes (525,600) is a piece of its own.
+STRETCH_BARS = 40_000
 
 
 @dataclass(frozen=True)

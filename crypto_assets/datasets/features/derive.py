@@ -8,7 +8,7 @@ cores and the server busy, without a second's start of a process and its memory 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -95,9 +95,6 @@ class Choice(Protocol):
         """Lengths of bars."""
 
 
-type Build = Callable[[Source, Task], Rows]
-
-
 def choose_series(stored: Sequence[SeriesKey], universe: Universe, venue: str, config: Choice) -> list[SeriesKey]:
     """The stored series of a venue that are wanted: named ones, else those of the universe. Pure.
 
@@ -139,24 +136,25 @@ def timeframes_of(keys: Sequence[SeriesKey]) -> list[str]:
     return sorted({key.timeframe for key in keys}, key=lambda name: TIMEFRAME_LENGTH[name])
 
 
-def derive(
+def derive[Work: Task](
     warehouse: Warehouse,
     table: Table,
-    tasks: Sequence[Task],
-    build: Build,
+    tasks: Iterable[Work],
+    build: Callable[[Source, Work], Rows],
     constants: Mapping[str, str],
     tell: Callable[[Derived], None] = lambda _derived: None,
 ) -> list[Derived]:
     """Compute each task and put its rows in the place of the stored ones, a transaction each.
 
     Args:
+        tasks: Taken one after the other as threads become free, so that they may be made on the way.
         table: Keyed venue, symbol, timeframe, opened_at.
         build: From a market's blocks to its rows; called in several threads.
         constants: Columns with one value for all rows, such as source.
         tell: Called with each result, in this thread.
     """
 
-    def work(source: Source, task: Task) -> Derived:
+    def work(source: Source, task: Work) -> Derived:
         return _store(warehouse, table, task, build(source, task), constants)
 
     results = []
@@ -168,7 +166,7 @@ def derive(
 
 def in_threads[Item, Result](
     warehouse: Warehouse,
-    items: Sequence[Item],
+    items: Iterable[Item],
     work: Callable[[Source, Item], Result],
     *,
     as_of: datetime | None = None,
@@ -178,11 +176,6 @@ def in_threads[Item, Result](
     Raises:
         Whatever `work` raises; what has not begun then does not begin.
     """
-    if len(items) < WORKERS:
-        with reading(warehouse) as reader:
-            for item in items:
-                yield work(Source(reader, as_of), item)
-        return
     with _sources(warehouse, as_of) as source_of, ThreadPoolExecutor(WORKERS) as pool:
         pending: list[Future[Result]] = []
         try:

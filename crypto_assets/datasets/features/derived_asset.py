@@ -119,7 +119,7 @@ def describe(results: Sequence[Derived], seconds: float) -> Metadata:
         "dagster/row_count": dg.MetadataValue.int(rows),
         "seconds": dg.MetadataValue.float(seconds),
         "rows_a_second": dg.MetadataValue.int(int(rows / seconds) if seconds else 0),
-        "coverage": dg.MetadataValue.float(round(_share(results), 6)),
+        "values_known": dg.MetadataValue.float(round(_share(results), 6)),
     }
     firsts = [one.first for one in results if one.first]
     lasts = [one.last for one in results if one.last]

@@ -55,7 +55,7 @@ def test_a_run_over_months_stores_a_row_a_bar_and_every_check_holds(stage: Stage
     assert shown["dagster/row_count"] == len(SYMBOLS) * HOURS
     assert shown["version"] == feature_version()
     assert len(shown["feature_report"].records) == len(ALL)  # type: ignore[attr-defined]
-    assert 0.8 < shown["coverage"] < 1  # type: ignore[operator]
+    assert 0.8 < shown["values_known"] < 1  # type: ignore[operator]
     [versions] = read_frame(stage.warehouse, select(ml_features.c.version).distinct())["version"]
     assert versions == feature_version()
 

@@ -6,7 +6,8 @@ What belongs here: reading what the engine needs, and the order of the work. Wha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from crypto_assets.datasets.features.blocks import Block, blocks_of, stretches
@@ -27,7 +28,7 @@ from crypto_assets.datasets.features.ml_features.cross_market import CrossMarket
 from crypto_assets.datasets.features.ml_features.declaration import Feature
 from crypto_assets.datasets.features.ml_features.engine import MarketInputs, build_features
 from crypto_assets.datasets.features.ml_features.inputs import INPUTS
-from crypto_assets.datasets.features.ml_features.table import ml_features as table
+from crypto_assets.datasets.features.ml_features.table import ml_features
 from crypto_assets.datasets.features.source import Source, wall
 from crypto_assets.datasets.market.ohlcv.table import DATASET as BARS
 from crypto_assets.indicators.declaration import Floats, Times
@@ -38,6 +39,13 @@ from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.read import reading
 
 type CrossMarkets = dict[Block, CrossMarket]
+
+
+@dataclass(frozen=True)
+class FeatureTask(Task):
+    """A market's blocks, with what its venue's markets did together in each."""
+
+    crosses: CrossMarkets
 
 
 def compute_window(
@@ -56,20 +64,20 @@ def compute_window(
         stored = Source(reader).series(window.venue)
     keys = choose_series(stored, universe, window.venue, config)
     features = choose_features(())
+    reference = universe.features.reference
+
+    def tasks() -> Iterator[FeatureTask]:
+        for timeframe in timeframes_of(keys):
+            peers = [key for key in stored if key.timeframe == timeframe]
+            for blocks in stretches(blocks_of(window.start, window.end, timeframe), timeframe):
+                crosses = add_up(warehouse, peers, blocks, reference)
+                yield from (FeatureTask(key, tuple(blocks), crosses) for key in keys if key.timeframe == timeframe)
+
+    def build(source: Source, task: FeatureTask) -> Rows:
+        return build_rows(source, task, task.crosses, features)
+
     constants = {"source": BARS, "version": feature_version()}
-    results = []
-    for timeframe in timeframes_of(keys):
-        chosen = [key for key in keys if key.timeframe == timeframe]
-        peers = [key for key in stored if key.timeframe == timeframe]
-        for blocks in stretches(blocks_of(window.start, window.end, timeframe), timeframe):
-            crosses = add_up(warehouse, peers, blocks, universe.features.reference)
-            tasks = [Task(key, tuple(blocks)) for key in chosen]
-
-            def build(source: Source, task: Task, crosses: CrossMarkets = crosses) -> Rows:
-                return build_rows(source, task, crosses, features)
-
-            results += derive(warehouse, table, tasks, build, constants, tell)
-    return results
+    return derive(warehouse, ml_features, tasks(), build, constants, tell)
 
 
 def build_rows(source: Source, task: Task, crosses: CrossMarkets, features: Sequence[Feature]) -> Rows:
