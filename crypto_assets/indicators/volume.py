@@ -57,7 +57,10 @@ def zscore(values: Floats, bars: int) -> Floats:
         return np.full(len(values), np.nan)
     # Without talib=False, pandas-ta takes TA-Lib's population deviation wherever TA-Lib is installed, and says nothing. The
     # flag travels among its free keywords, whose annotation is wrong.
-    scored = pandas_ta.zscore(pd.Series(values), length=bars, talib=False).to_numpy()  # type: ignore[arg-type]
+    # The mean comes from numpy's convolution, which adds up in another order where series and window are equally long: with one
+    # value more at the end, no value depends in its last bit on whether a later one is there.
+    longer = pd.Series(np.append(values, values[-1]))
+    scored = pandas_ta.zscore(longer, length=bars, talib=False).to_numpy()[:-1]  # type: ignore[arg-type]
     return where(talib.MAX(values, bars) > talib.MIN(values, bars), scored)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pandas_ta
 import pytest
 import talib
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crypto_assets.indicators.catalog import GROUPS, INDICATORS, IndicatorUnknown, groups_of
@@ -152,6 +152,7 @@ def test_talib_is_poisoned_by_one_nan_so_that_series_must_be_cut() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(count=st.integers(0, 260), cut=st.integers(0, 260), seed=st.integers(0, 5))
+@example(count=21, cut=20, seed=0)  # a convolution adds up in another order where series and window are equally long
 def test_no_value_changes_when_later_bars_are_taken_away(count: int, cut: int, seed: int) -> None:
     whole, cut = walk(count, seed), min(cut, count)
     full, part = _compute(whole), _compute(whole.part(0, cut))

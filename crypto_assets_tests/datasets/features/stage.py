@@ -10,8 +10,14 @@ from pathlib import Path
 import dagster as dg
 
 from crypto_assets.automation import derive_features
+from crypto_assets.datasets.features.derived_asset import DerivedConfig
+from crypto_assets.datasets.features.labels import asset as labels
+from crypto_assets.datasets.features.ml_features import run as features
+from crypto_assets.datasets.features.technical_indicators import asset as indicators
 from crypto_assets.definitions import build_definitions
+from crypto_assets.partitions import VenueWindow, month_window, split_key
 from crypto_assets.settings import Settings
+from crypto_assets.universe import read_universe
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets_tests.markets import store, walk
 
@@ -41,6 +47,14 @@ class Stage:
         for number, symbol in enumerate(SYMBOLS):
             store(self.warehouse, walk(HOURS, number), symbol)
         store(self.warehouse, walk(HOURS, 1, price=101.0), "ETH/USDT", venue="gate")
+
+    def derive(self, first: str = JANUARY, last: str = MARCH) -> None:
+        """The same work as `run`, without Dagster and its checks, which take seconds."""
+        universe, _ = read_universe(self.file)
+        start, end = month_window(split_key(first)[0])[0], month_window(split_key(last)[0])[1]
+        window = VenueWindow("binance", start, end)
+        for module in (indicators, features, labels):
+            module.compute_window(self.warehouse, universe, window, DerivedConfig(), lambda _derived: None)
 
     def run(self, first: str, last: str | None = None, **config: object) -> dg.ExecuteInProcessResult:
         """The job over a range of partitions of one venue."""

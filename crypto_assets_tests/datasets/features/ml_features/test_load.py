@@ -11,7 +11,7 @@ from crypto_assets.datasets.features.ml_features.load import FeaturesRefused, la
 from crypto_assets.universe import UniverseError
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.read import reading
-from crypto_assets_tests.datasets.features.stage import HOURS, JANUARY, MARCH, Stage
+from crypto_assets_tests.datasets.features.stage import HOURS, Stage
 from crypto_assets_tests.markets import START, store, walk
 
 END = START + timedelta(hours=HOURS)
@@ -35,7 +35,7 @@ def _ask(stage: Stage, **changes: object) -> pd.DataFrame:
 
 
 def test_stored_rows_come_typed_in_order_and_with_their_version(stage: Stage) -> None:
-    assert stage.run(JANUARY, MARCH).success
+    stage.derive()
     frame = _ask(stage, start=START + timedelta(hours=10), end=START + timedelta(hours=13))
     assert frame["symbol"].tolist() == ["ETH/USDT"] * 3 + ["SOL/USDT"] * 3
     assert list(frame) == ["venue", "symbol", "timeframe", "opened_at", "known_at", *FEATURES, "version"]
@@ -53,7 +53,7 @@ def test_stored_rows_come_typed_in_order_and_with_their_version(stage: Stage) ->
 
 def test_what_was_computed_then_is_rebuilt_to_the_last_bit_after_bars_were_revised(stage: Stage) -> None:
     """Late revisions, deletions and additions of bars, of the market, its peers and other venues; then back to before."""
-    assert stage.run(JANUARY, MARCH).success
+    stage.derive()
     before = _ask(stage)
     then = _now(stage.warehouse)
     for number, symbol in enumerate(("BTC/USDT", "ETH/USDT", "SOL/USDT")):
@@ -62,7 +62,7 @@ def test_what_was_computed_then_is_rebuilt_to_the_last_bit_after_bars_were_revis
     store(stage.warehouse, walk(HOURS + 200, 60, start=START - timedelta(hours=200)), "XRP/USDT")
     with stage.warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute("DELETE FROM market.ohlcv WHERE symbol = 'SOL/USDT' AND opened_at >= '2024-02-01'")
-    assert stage.run(JANUARY, MARCH).success
+    stage.derive()
     now = _ask(stage)
     assert len(now) < len(before)
     changed = [name for name in FEATURES if not np.array_equal(now[name][:HOURS], before[name][:HOURS], equal_nan=True)]
