@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from crypto_assets.cli.runs import Plan, RunReport
+    from crypto_assets.universe import Universe
+    from crypto_assets.warehouse.connection import Warehouse
 
 features_app = typer.Typer(
     no_args_is_help=True, help="Indicators, features and labels: what models may know, and when."
 )
+DERIVED_RUNS = 2  # each has two threads, but spends half of its time on starting and on events
 SHOWN_BARS = 48  # of a feature's line: two days of hours
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -99,17 +102,39 @@ def run_compute(
     Raises:
         UniverseError: an unknown venue, symbol or timeframe; nothing has been started.
     """
-    from dataclasses import replace
-
     from crypto_assets.cli.environment import Environment
     from crypto_assets.cli.runs import plan_runs, run_plans
     from crypto_assets.resources import UniverseFile
 
     with Environment(settings) as environment:
         universe = UniverseFile(settings.universe_file, environment.warehouse).in_force().universe
-        plans: list[Plan] = [replace(plan, is_derived=True) for plan in plan_runs(universe, *span, *chosen)]
-        reports = run_plans(environment, universe, plans, jobs=1)  # each run already uses two cores
+        plans = derived_plans(environment.warehouse, universe, plan_runs(universe, *span, *chosen))
+        reports = run_plans(environment, universe, plans, jobs=DERIVED_RUNS)
     return print_derived(reports)
+
+
+def derived_plans(warehouse: Warehouse, universe: Universe, plans: Sequence[Plan]) -> list[Plan]:
+    """The same venues and months to be derived from; of venues without bars of the universe's lengths, none.
+
+    Raises:
+        NoBars: none of them has such bars.
+    """
+    from dataclasses import replace
+
+    from crypto_assets.datasets.features.derive import NoBars
+    from crypto_assets.datasets.features.source import Source
+    from crypto_assets.warehouse.read import reading
+
+    wanted = universe.features.timeframes
+    with reading(warehouse) as reader:
+        stored = {plan.venue: {key.timeframe for key in Source(reader).series(plan.venue)} for plan in plans}
+    chosen = [plan for plan in plans if plan.timeframes or stored[plan.venue] & set(wanted)]
+    if not chosen:
+        raise NoBars(
+            f"No bars of {', '.join(wanted)} are stored for {', '.join(plan.venue for plan in plans)}",
+            way_out="Collect them first: `crypto-assets backfill --from …`.",
+        )
+    return [replace(plan, is_derived=True, with_instruments=False) for plan in chosen]
 
 
 def print_derived(reports: Sequence[RunReport]) -> int:
