@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from crypto_assets.cli.console import NOTICES, OUT, complain, table
 from crypto_assets.cli.environment import Environment
-from crypto_assets.cli.features import derived_plans, print_derived
+from crypto_assets.cli.features import DERIVED_RUNS, derived_plans, print_derived
 from crypto_assets.cli.playground import playground, span_of
 from crypto_assets.cli.runs import Plan, RunReport, plan_runs, run_plans
 from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv
@@ -61,7 +61,7 @@ def run_demo(settings: Settings, recordings: Path | None) -> int:
             reports = _joined(reports, run_plans(environment, universe, repairs, jobs=PARALLEL_RUNS))
         NOTICES.print("Computing indicators, features and labels.")
         deriving = derived_plans(environment.warehouse, universe, plans)
-        derived = run_plans(environment, universe, deriving, jobs=PARALLEL_RUNS)
+        derived = run_plans(environment, universe, deriving, jobs=DERIVED_RUNS)
         stored = stored_bars(environment.warehouse)
         _print_summary(reports, stored, time.monotonic() - began)
         _print_gaps(environment.warehouse)

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 features_app = typer.Typer(
     no_args_is_help=True, help="Indicators, features and labels: what models may know, and when."
 )
-DERIVED_RUNS = 2  # each has two threads, but spends half of its time on starting and on events
-SHOWN_BARS = 48  # of a feature's line: two days of hours
+DERIVED_RUNS = (
+    1  # each has two threads; and where runs overlap, the web UI takes the checks of the first for not evaluated
+)
+SHOWN_BARS = 24  # of a feature's line: a day of hours, which fits a terminal
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
@@ -72,7 +74,7 @@ def show(
     symbol: Annotated[str, typer.Argument(help="Market, as BTC/USDT.")],
     timeframe: Annotated[str, typer.Option(help="Length of bar.")] = "1h",
 ) -> None:
-    """Show a market's newest features, each with a line of its last two days of bars.
+    """Show a market's newest features, each with a line of its last 24 bars.
 
     Example: crypto-assets features show binance BTC/USDT
     """

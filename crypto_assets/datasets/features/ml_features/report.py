@@ -3,23 +3,24 @@
 What belongs here: figures over stored features, and as metadata of a run. What does not: the page (report_page.py), judging
 (checks.py).
 
-It looks at the newest `REPORT_DAYS` of the windows, and there at evenly spaced rows of each market: a share or a quantile needs
-thousands of rows, not millions.
+It looks at the newest `REPORT_DAYS` of what each window holds, and there at evenly spaced rows of each market: a share or a
+quantile needs thousands of rows, not millions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sqlalchemy import Integer, cast, extract, select
+from sqlalchemy import Integer, cast, extract, func, select
 
+from crypto_assets.datasets.features.ml_features.calendar_set import CALENDAR
 from crypto_assets.datasets.features.ml_features.catalog import FEATURE_SETS, FEATURES, feature_version
 from crypto_assets.datasets.features.ml_features.table import ml_features
 from crypto_assets.indicators.declaration import Floats
@@ -172,7 +173,8 @@ def notices(report: FeatureReport, universe: Universe) -> list[str]:
 
 def _sample(warehouse: Warehouse, window: VenueWindow) -> pd.DataFrame:
     c = ml_features.c
-    end = min(window.end, datetime.now(UTC))
+    newest = read_frame(warehouse, select(func.max(c.opened_at).label("at")).where(*inside(ml_features, window)))["at"]
+    end = min(window.end, newest.iloc[0] + timedelta(seconds=1)) if newest.notna().all() else window.end
     recent = VenueWindow(window.venue, max(window.start, end - timedelta(days=REPORT_DAYS)), end)
     number = cast(extract("epoch", c.opened_at), Integer) / bar_seconds(ml_features)
     names = ("venue", "symbol", "timeframe", "opened_at")
@@ -191,7 +193,9 @@ def _figures(name: str, values: Floats, is_recent: NDArray[np.bool_]) -> ColumnF
     known = values[np.isfinite(values)]
     quantiles = tuple(np.quantile(known, [0, 0.05, 0.5, 0.95, 1]).tolist()) if len(known) else ()
     mean, deviation = (float(known.mean()), float(known.std())) if len(known) else (float("nan"), float("nan"))
-    psi = stability_index(values[~is_recent], values[is_recent])
+    # A month's season differs from the year's, and no calendar drifts.
+    is_calendar = _SET_OF[name] == CALENDAR.name
+    psi = None if is_calendar else stability_index(values[~is_recent], values[is_recent])
     share = len(known) / len(values) if len(values) else 0.0
     return ColumnFigures(name, _SET_OF[name], share, mean, deviation, quantiles, psi)
 
@@ -211,9 +215,14 @@ def _record(one: ColumnFigures) -> dict[str, str | int | float]:
         name: f"{value:.4g}"
         for name, value in zip(("least", "q05", "median", "q95", "most"), one.quantiles, strict=False)
     }
-    psi = "" if one.psi is None else f"{one.psi:.3f}"
+    mean, deviation = (f"{one.mean:.4g}", f"{one.deviation:.4g}") if one.quantiles else ("", "")
     return {
-        "column": one.name, "set": one.feature_set, "coverage": round(one.coverage, 4), "mean": f"{one.mean:.4g}",
-        "deviation": f"{one.deviation:.4g}", **dict.fromkeys(("least", "q05", "median", "q95", "most"), ""), **shown,
-        "psi": psi,
-    }  # fmt: skip
+        "column": one.name,
+        "set": one.feature_set,
+        "coverage": round(one.coverage, 4),
+        "mean": mean,
+        "deviation": deviation,
+        **dict.fromkeys(("least", "q05", "median", "q95", "most"), ""),
+        **shown,
+        "psi": "" if one.psi is None else f"{one.psi:.3f}",
+    }

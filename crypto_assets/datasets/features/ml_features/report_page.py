@@ -41,8 +41,8 @@ median. Drift is the population stability index of the newest days against those
 <td class="n"><span class="bar" style="width:{{ (c.coverage * 60)|round|int }}px"></span>{{ "{:.1%}".format(c.coverage) }}</td>
 <td>{{ c|spread }}</td>{% for q in c.quantiles %}<td class="n">{{ "{:.4g}".format(q) }}</td>{% else %}<td></td><td></td>
 <td></td><td></td><td></td>{% endfor %}
-<td class="n">{{ "{:.4g}".format(c.mean) }}</td>
-<td class="n">{{ "{:.4g}".format(c.deviation) }}</td>
+<td class="n">{{ "{:.4g}".format(c.mean) if c.quantiles }}</td>
+<td class="n">{{ "{:.4g}".format(c.deviation) if c.quantiles }}</td>
 <td class="n">{{ "" if c.psi is none else "{:.3f}".format(c.psi) }}</td></tr>
 {% endfor %}</table>
 <h2>Coverage</h2><p class="sub">Share of values that are known, by market and feature set.</p>
