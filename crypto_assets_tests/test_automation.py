@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from crypto_assets.automation import (
+    DERIVED,
     OHLCV,
     VENUE_TAG,
     collect_ohlcv,
@@ -17,6 +18,9 @@ from crypto_assets.automation import (
     universe_notice,
     with_automation,
 )
+from crypto_assets.datasets.features.labels.asset import build_asset as build_labels
+from crypto_assets.datasets.features.ml_features.asset import build_asset as build_features
+from crypto_assets.datasets.features.technical_indicators.asset import build_asset as build_indicators
 from crypto_assets.datasets.market.instruments.asset import build_asset as build_instruments
 from crypto_assets.datasets.market.ohlcv.asset import build_asset
 from crypto_assets.partitions import grids_of
@@ -146,3 +150,30 @@ def test_the_sensor_says_what_is_wrong_with_the_universe_and_what_to_do(tmp_path
     assert "new: okx; removed: gate" in universe_notice(watched, ["binance", "gate"])
     path.write_text("venues: 5")
     assert "the last valid version holds" in universe_notice(watched, ["binance", "okx"])
+
+
+def test_what_derives_from_bars_follows_them_once_and_together(universe: Universe) -> None:
+    grids = grids_of(date(2026, 1, 1), ["binance", "okx"])
+    builders = (build_asset, build_indicators, build_features, build_labels)
+    assets = with_automation([build(grids) for build in builders], universe)
+    defs = dg.Definitions(assets, resources={"warehouse": None, "universe_file": None, "exchanges": None})
+    may = "2026-05-01|binance"
+
+    def report(instance: dg.DagsterInstance, *keys: dg.AssetKey) -> None:
+        for key in keys:
+            instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=may))
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        cursor, requested = None, []
+        for minute, updated in enumerate([(), (OHLCV, *DERIVED), (), (OHLCV,), DERIVED]):
+            report(instance, *updated)
+            result = dg.evaluate_automation_conditions(
+                defs, instance, evaluation_time=NOON + timedelta(minutes=minute), cursor=cursor
+            )
+            cursor = result.cursor
+            requested.append([set(result.get_requested_partitions(key)) for key in DERIVED])
+            if minute == 0:  # bars that are missing are collected and derived from in one run
+                assert requested[0] == [set(result.get_requested_partitions(OHLCV))] * 3
+                assert may in requested[0][0]
+    nothing: list[set[str]] = [set()] * 3
+    assert requested[1:] == [nothing, nothing, [{may}] * 3, nothing]

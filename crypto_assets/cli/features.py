@@ -202,7 +202,7 @@ def run_report(settings: Settings, html: Path | None, venues: list[str]) -> int:
     """
     from crypto_assets.cli.environment import Environment
     from crypto_assets.datasets.features.ml_features.catalog import FEATURES
-    from crypto_assets.datasets.features.ml_features.checks import no_look_ahead
+    from crypto_assets.datasets.features.ml_features.proof import no_look_ahead, told
     from crypto_assets.datasets.features.ml_features.report import notices, read_report
     from crypto_assets.datasets.features.ml_features.report_page import to_html
     from crypto_assets.partitions import VenueWindow
@@ -216,9 +216,7 @@ def run_report(settings: Settings, html: Path | None, venues: list[str]) -> int:
         made = read_report(environment.warehouse, universe, windows)
         prove = no_look_ahead(tuple(FEATURES.values()))
         proof = [finding for window in windows for finding in prove(environment.warehouse, universe, window)]
-    leaks = sum(one.failed for one in proof)
-    tried = sum(one.checked for one in proof)
-    verdict = f"{leaks} of {tried:,} values in {len(proof)} series changed when the future was taken away"
+    leaks, verdict = sum(one.failed for one in proof), told(proof)
     if html is not None:
         write_file(html, to_html(made, notices(made, universe), verdict))
         return int(leaks > 0)

@@ -55,7 +55,7 @@ def values_in_range(table: Table, bounds: Bounds) -> Look:
 
 
 def every_bar_has_its_row(table: Table) -> Look:
-    """Each stored bar of the derived timeframes has a row, and no row is without its bar."""
+    """Each stored bar of the universe's markets and derived timeframes has a row."""
 
     def look(warehouse: Warehouse, universe: Universe, window: VenueWindow) -> list[Finding]:
         keys = [ohlcv.c.venue, ohlcv.c.symbol, ohlcv.c.timeframe]

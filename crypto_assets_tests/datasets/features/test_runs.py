@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from crypto_assets.datasets.features.labels.table import HORIZONS, labels
 from crypto_assets.datasets.features.ml_features import checks as feature_checks
 from crypto_assets.datasets.features.ml_features.catalog import feature_version
-from crypto_assets.datasets.features.ml_features.checks import no_look_ahead
 from crypto_assets.datasets.features.ml_features.declaration import Feature
+from crypto_assets.datasets.features.ml_features.proof import no_look_ahead, told
 from crypto_assets.datasets.features.ml_features.table import ml_features
 from crypto_assets.datasets.features.technical_indicators import checks as indicator_checks
 from crypto_assets.datasets.features.technical_indicators.table import technical_indicators
@@ -54,6 +54,7 @@ def test_a_run_over_months_stores_a_row_a_bar_and_every_check_holds(stage: Stage
     shown = _metadata(result, "ml_features")
     assert shown["dagster/row_count"] == len(SYMBOLS) * HOURS
     assert shown["version"] == feature_version()
+    assert str(shown["look_ahead_proof"]).startswith("0 of 840 values in 3 series")
     assert len(shown["feature_report"].records) == len(ALL)  # type: ignore[attr-defined]
     assert 0.8 < shown["values_known"] < 1  # type: ignore[operator]
     [versions] = read_frame(stage.warehouse, select(ml_features.c.version).distinct())["version"]
@@ -154,6 +155,7 @@ def test_the_check_catches_a_planted_leak_in_stored_data(stage: Stage) -> None:
     honest = no_look_ahead(ALL)(stage.warehouse, universe, WINDOW)
     assert honest
     assert sum(one.failed for one in honest) == 0
+    assert told(honest) == "0 of 840 values in 3 series changed when the future was taken away"
     caught = no_look_ahead((*ALL, leak))(stage.warehouse, universe, WINDOW)
     assert all(one.failed >= 3 and one.example == "leak" for one in caught)
 
@@ -175,7 +177,7 @@ def test_a_hole_leaves_nulls_behind_it_and_only_coverage_suffers(stage: Stage) -
 
 
 def test_a_timeframe_that_is_not_stored_and_an_unknown_market_are_refused_with_the_way_out(stage: Stage) -> None:
-    for config, told in (
+    for config, expected in (
         ({"timeframes": ["4h"]}, "no bars of 4h"),
         ({"markets": ["DOGE/USDT"]}, "Unknown symbol 'DOGE/USDT'"),
     ):
@@ -183,7 +185,7 @@ def test_a_timeframe_that_is_not_stored_and_an_unknown_market_are_refused_with_t
         assert not result.success
         failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
         descriptions = [one.user_failure_data.description for one in failures if one.user_failure_data]
-        assert any(told in (text or "") for text in descriptions)
+        assert any(expected in (text or "") for text in descriptions)
 
 
 def test_a_market_by_name_leaves_the_others_as_they_are(stage: Stage) -> None:

@@ -1,14 +1,13 @@
-"""The checks of features/ml_features, one line each, and the look of the one that is its own: no feature looks ahead.
+"""The checks of features/ml_features, one line each.
 
 What belongs here: names, severities and the reasons of what blocks. What does not: how a rule is looked at
-(datasets/features/derived_checks.py, look_ahead.py) and bounds (the features' declarations).
+(datasets/features/derived_checks.py, proof.py) and bounds (the features' declarations).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from dagster import AssetCheckSeverity
 
 from crypto_assets.datasets.features.blocks import Block
@@ -17,48 +16,23 @@ from crypto_assets.datasets.features.derived_checks import (
     coverage_above_bound,
     every_bar_has_its_row,
     sample_equals_recomputed,
-    sampled,
     values_in_range,
     warm_up_is_null,
 )
 from crypto_assets.datasets.features.ml_features.catalog import FEATURES
-from crypto_assets.datasets.features.ml_features.declaration import Feature
-from crypto_assets.datasets.features.ml_features.look_ahead import features_in, find_leaks, read_world
+from crypto_assets.datasets.features.ml_features.look_ahead import features_in, read_world
+from crypto_assets.datasets.features.ml_features.proof import no_look_ahead
 from crypto_assets.datasets.features.ml_features.table import DATASET, ml_features
 from crypto_assets.datasets.features.source import Source
-from crypto_assets.partitions import VenueWindow
-from crypto_assets.quality.checks import Look, Rule, key_is_unique, make_check
+from crypto_assets.quality.checks import Rule, key_is_unique, make_check
 from crypto_assets.quality.coverage import SeriesKey
-from crypto_assets.quality.findings import Dimension, Finding
+from crypto_assets.quality.findings import Dimension
 from crypto_assets.universe import Universe
-from crypto_assets.warehouse.connection import Warehouse
-from crypto_assets.warehouse.read import reading
 
-TRIED_ROWS = 4  # of each sampled series: each takes a whole recomputation without its future
 _NAMES = tuple(FEATURES)
 _BOUNDS = {one.name: (one.least, one.most) for one in FEATURES.values()}
 _WARM_UPS = {one.name: max(0, one.horizon - 1) for one in FEATURES.values() if one.horizon and not one.optional}
 _SLOWEST = max(one.horizon + one.scaling.warm_up for one in FEATURES.values())
-
-
-def no_look_ahead(features: Sequence[Feature]) -> Look:
-    """Rows of a few series, computed from what was known at their decision alone, equal those computed with everything."""
-
-    def look(warehouse: Warehouse, universe: Universe, window: VenueWindow) -> list[Finding]:
-        findings = []
-        with reading(warehouse) as reader:
-            source = Source(reader)
-            for key, peers, block in sampled(source, universe, window):
-                world = read_world(source, key, peers, block, universe.features.reference)
-                rows = features_in(world, block, features)
-                tried = np.unique(np.linspace(0, len(rows.opened_at) - 1, TRIED_ROWS).astype(int)).tolist()
-                leaks = find_leaks(world, block, features, rows, tried)
-                told = ", ".join(dict.fromkeys(leak.column for leak in leaks))
-                series = (key.venue, key.symbol, key.timeframe)
-                findings.append(Finding(*series, len(tried) * len(features), len(leaks), told))
-        return findings
-
-    return look
 
 
 def _again(source: Source, key: SeriesKey, peers: Sequence[SeriesKey], block: Block, universe: Universe) -> Rows:

@@ -22,6 +22,7 @@ from sqlalchemy import Integer, cast, extract, func, select
 
 from crypto_assets.datasets.features.ml_features.calendar_set import CALENDAR
 from crypto_assets.datasets.features.ml_features.catalog import FEATURE_SETS, FEATURES, feature_version
+from crypto_assets.datasets.features.ml_features.proof import no_look_ahead, told
 from crypto_assets.datasets.features.ml_features.table import ml_features
 from crypto_assets.indicators.declaration import Floats
 from crypto_assets.partitions import VenueWindow
@@ -143,8 +144,11 @@ def report_metadata(
     report = read_report(warehouse, universe, windows)
     if not report.rows:
         return {}
+    prove = no_look_ahead(tuple(FEATURES.values()))
+    proof = told([one for window in windows for one in prove(warehouse, universe, window)])
     metadata: dict[str, dg.MetadataValue[Any]] = {
         "feature_report": dg.MetadataValue.table([dg.TableRecord(_record(one)) for one in report.columns]),
+        "look_ahead_proof": dg.MetadataValue.text(proof),
         "report_rows": dg.MetadataValue.int(report.rows),
         "worth_a_look": dg.MetadataValue.md(
             "\n".join(f"- {line}" for line in notices(report, universe)) or "- nothing"
