@@ -219,6 +219,7 @@ def run_report(settings: Settings, html: Path | None, venues: list[str]) -> int:
     leaks, verdict = sum(one.failed for one in proof), told(proof)
     if html is not None:
         write_file(html, to_html(made, notices(made, universe), verdict))
+        OUT.print(f"Look-ahead proof: {verdict}.")
         return int(leaks > 0)
     shown = table("Features", "set", "feature", ">known", ">mean", ">deviation", ">5 %", ">median", ">95 %", ">drift")
     for one in made.columns:
