@@ -16,9 +16,10 @@ _SHADES = 12
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>crypto_assets features</title><style>
-body{font:15px/1.5 system-ui,sans-serif;margin:2.5rem auto;max-width:76rem;padding:0 1rem;color:#1b1b29;background:#fbfbfe}
+body{font:15px/1.5 system-ui,sans-serif;margin:2.5rem auto;max-width:88rem;padding:0 1rem;color:#1b1b29;background:#fbfbfe}
 h1{font-size:1.6rem;margin-bottom:0}h2{font-size:1.15rem;margin-top:2.2rem}p.sub{color:#667;margin-top:.2rem}
-table{border-collapse:collapse;width:100%;background:#fff;border:1px solid #e4e4ef}
+table{border-collapse:collapse;display:block;overflow-x:auto;background:#fff;
+border:1px solid #e4e4ef;width:fit-content;max-width:100%}
 th,td{padding:.35rem .6rem;text-align:left;border-bottom:1px solid #eeeef5;white-space:nowrap}
 th{background:#f3f3fa;font-weight:600}td.n{text-align:right;font-variant-numeric:tabular-nums}
 .bad{color:#b3261e;font-weight:600}.map svg{max-width:100%;height:auto}
