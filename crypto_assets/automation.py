@@ -3,10 +3,10 @@
 What belongs here: the triggers of every dataset. What does not: what a run does (datasets) and how many run at once
 (dagster.yaml).
 
-The open month is collected every half hour by a schedule; months without any data, as far back as the universe's
-automatic_history_days, by an automation condition; everything else by a backfill. All of them run the same asset. What
-derives from bars follows them by a condition. Gaps that are due are repaired by a sensor: the same asset again, told to
-repair and which markets.
+The open month is collected every half hour by a schedule, the open day's trades, books and tickers every five minutes;
+months without any data, as far back as the universe's automatic_history_days, by an automation condition; everything else
+by a backfill. All of them run the same assets. What derives from bars follows them by a condition. Gaps that are due are
+repaired by a sensor: the same asset again, told to repair and which markets.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,15 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from crypto_assets.datasets.market.ohlcv.table import DATASET
-from crypto_assets.partitions import VENUE, join_key, month_key, month_window
+from crypto_assets.datasets.market.trades.table import DATASET as TRADES
+from crypto_assets.partitions import VENUE, day_key, join_day_key, join_key, month_key, month_window
 from crypto_assets.quality.coverage import SeriesKey, missing_gaps
 from crypto_assets.quality.gaps import Gap, is_due
 from crypto_assets.resources import UniverseFile
 from crypto_assets.universe import Universe, UniverseError, market_window
+from crypto_assets.warehouse.collected import collected_until
 from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.limits import resting_providers
 
 type Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
 
@@ -28,10 +31,16 @@ OHLCV = dg.AssetKey(["market", "ohlcv"])
 INSTRUMENTS = dg.AssetKey(["market", "instruments"])
 FEATURES = dg.AssetKey(["features", "ml_features"])
 DERIVED = [dg.AssetKey(["features", "technical_indicators"]), FEATURES, dg.AssetKey(["features", "labels"])]
+EVENTS = [dg.AssetKey(["market", name]) for name in ("tickers", "trades", "trade_bars", "order_books")]
+TRADE_BARS = EVENTS[2]
 REPAIRS_A_TICK = 12  # runs a sensor's tick may request: an outage's aftermath should not fill the queue
 VENUE_TAG = f"dagster/partition/{VENUE}"  # Dagster sets it on a run of one partition; dagster.yaml limits by it
 # Bars of a month's last half hour are collected after it has ended: the day after, the month before is visited too.
 ROLLOVER = timedelta(days=1)
+EVENTS_EVERY = timedelta(minutes=5)
+# Trades of days that nobody collected since the last round are caught up, no further back than this: more is a backfill's.
+CATCH_UP = timedelta(days=7)
+_BOOKS_STOP = timedelta(minutes=1)  # a run that watches books ends so long before the next one begins
 _ACTIVE = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -63,9 +72,39 @@ refresh_instruments = dg.define_asset_job(
 )
 
 
+collect_events = dg.define_asset_job(
+    "collect_events",
+    selection=dg.AssetSelection.assets(*EVENTS),
+    description="Collect trades, order books and tickers of one day and venue, add trades up to bars, then check them.",
+)
+
+
 def open_months(now: datetime) -> list[str]:
     """The month partitions that may still gain bars: the present one, and on its first day the one before."""
     return sorted({month_key(now - ROLLOVER), month_key(now)})
+
+
+def event_config(universe: Universe) -> dict[str, object]:
+    """The run config of a scheduled round: just what is due; books for the whole time where they are wanted more often."""
+    lasts = EVENTS_EVERY - _BOOKS_STOP
+    is_dense = timedelta(seconds=universe.order_books.interval_seconds) < EVENTS_EVERY
+    minutes = lasts / timedelta(minutes=1) if is_dense else 0.0
+    config: dict[str, dict[str, object]] = {
+        name: {"config": {"due_only": True}} for name in ("market__tickers", "market__trades", "market__trade_bars")
+    }
+    config["market__order_books"] = {"config": {"due_only": True, "minutes": minutes}}
+    return {"ops": config}
+
+
+def open_days(now: datetime, collected_until: datetime | None) -> list[str]:
+    """The days that a round asks for: from where trades were last collected to the present one. Pure.
+
+    Args:
+        collected_until: The end of what was collected last, of the market that is furthest behind; None for nothing yet.
+    """
+    first = max(collected_until, now - CATCH_UP) if collected_until is not None and collected_until < now else now
+    days = (now.date() - first.astimezone(UTC).date()).days
+    return [day_key(now - timedelta(days=back)) for back in range(days, -1, -1)]
 
 
 def missing_history(universe: Universe) -> Condition:
@@ -93,10 +132,20 @@ def after_bars(universe: Universe) -> Condition:
     return (recent & changed & is_quiet).with_label("after_bars")
 
 
+def after_trades() -> Condition:
+    """Requests each of the last days whenever its trades have changed and no run adds them up already."""
+    condition = dg.AutomationCondition
+    handled = condition.newly_requested() | condition.newly_updated()
+    is_quiet = ~condition.any_deps_in_progress() & ~condition.in_progress()
+    changed = condition.any_deps_updated().since(handled)
+    return (condition.in_latest_time_window(CATCH_UP) & changed & is_quiet).with_label("after_trades")
+
+
 def with_automation(assets: Sequence[dg.AssetsDefinition], universe: Universe) -> list[dg.AssetsDefinition]:
     """The assets, each with the condition under which it runs by itself."""
     conditions = {OHLCV: missing_history(universe), INSTRUMENTS: missing_once()}
     conditions |= dict.fromkeys(DERIVED, after_bars(universe))
+    conditions[TRADE_BARS] = after_trades()
 
     def add(spec: dg.AssetSpec) -> dg.AssetSpec:
         return spec.replace_attributes(automation_condition=conditions[spec.key]) if spec.key in conditions else spec
@@ -117,7 +166,7 @@ def schedules_of(universe: Universe) -> list[dg.ScheduleDefinition]:
     )
     def open_month(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         now = context.scheduled_execution_time.astimezone(UTC)
-        busy = [venue for venue in venues if _is_busy(context.instance, venue)]
+        busy = [venue for venue in venues if _is_busy(context.instance, venue, collect_ohlcv.name)]
         if len(busy) == len(venues):
             return dg.SkipReason("The last runs of all venues are still at work.")
         if busy:
@@ -136,7 +185,41 @@ def schedules_of(universe: Universe) -> list[dg.ScheduleDefinition]:
         day = context.scheduled_execution_time.astimezone(UTC)
         return [dg.RunRequest(run_key=f"{day:%Y-%m-%d} {venue}", partition_key=venue) for venue in venues]
 
-    return [open_month, instruments_every_day]
+    @dg.schedule(
+        job=collect_events,
+        cron_schedule="*/5 * * * *",
+        name="events_every_5_minutes",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Collects trades, books and tickers of every venue that is neither at work on the last round nor left"
+        " alone by its breaker.",
+    )
+    def events(
+        context: dg.ScheduleEvaluationContext,
+        universe_file: dg.ResourceParam[UniverseFile],
+        warehouse: dg.ResourceParam[Warehouse],
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        now = context.scheduled_execution_time.astimezone(UTC)
+        resting = resting_providers(warehouse, datetime.now(UTC))
+        left_out = {venue: f"left alone until {resting[venue]:%H:%M:%S}" for venue in venues if venue in resting}
+        busy = [venue for venue in venues if _is_busy(context.instance, venue, collect_events.name)]
+        left_out |= dict.fromkeys(busy, "the last run is still at work")
+        told = ", ".join(f"{venue} ({why})" for venue, why in sorted(left_out.items()))
+        if len(left_out) == len(venues):
+            return dg.SkipReason(f"Left out: {told}.")
+        if left_out:
+            context.log.info("Left out: %s", told)
+        config = event_config(universe_file.in_force().universe)
+        behind = collected_until(warehouse, TRADES)
+        return [
+            dg.RunRequest(
+                run_key=f"{now:%Y-%m-%dT%H:%M} {day} {venue}", partition_key=join_day_key(day, venue), run_config=config
+            )
+            for venue in venues
+            if venue not in left_out
+            for day in open_days(now, behind.get(venue))
+        ]
+
+    return [open_month, instruments_every_day, events]
 
 
 def sensors_of(venues_loaded: Sequence[str]) -> list[dg.SensorDefinition]:
@@ -241,6 +324,6 @@ def _listed(word: str, names: Sequence[str]) -> str:
     return f"{word}: {', '.join(names)}" if names else ""
 
 
-def _is_busy(instance: dg.DagsterInstance, venue: str) -> bool:
-    busy = dg.RunsFilter(statuses=_ACTIVE, tags={VENUE_TAG: venue})
+def _is_busy(instance: dg.DagsterInstance, venue: str, job: str) -> bool:
+    busy = dg.RunsFilter(job_name=job, statuses=_ACTIVE, tags={VENUE_TAG: venue})
     return bool(instance.get_run_records(busy, limit=1))

@@ -15,6 +15,7 @@ import dagster as dg
 
 import crypto_assets.datasets
 from crypto_assets.automation import (
+    collect_events,
     collect_ohlcv,
     derive_features,
     refresh_instruments,
@@ -61,7 +62,7 @@ def _put_together(settings: Settings, universe: Universe) -> dg.Definitions:
         assets=with_automation(build_assets(grids_of(universe.history_from, venues)), universe),
         asset_checks=[check for module in dataset_modules("checks") for check in module.CHECKS]
         + [universe_file_is_valid],
-        jobs=[collect_ohlcv, repair_ohlcv, refresh_instruments, derive_features],
+        jobs=[collect_ohlcv, collect_events, repair_ohlcv, refresh_instruments, derive_features],
         schedules=schedules_of(universe),
         sensors=sensors_of(venues),
         resources=resources_of(settings),

@@ -4,20 +4,23 @@ What belongs here: partition definitions and the way from a run's keys to window
 does with a window.
 
 Bars are cut month × venue. A venue is the domain of rate limits, outages and parallel work, so it is a dimension; a
-market is data inside a partition. The grid holds the current, still open window (`end_offset=1`). What a venue can only
+market is data inside a partition. The grid holds the current, still open window (`end_offset=1`). Events and
+snapshots are cut day × venue, because a day of a busy market is a million trades. What a venue can only
 tell as of now, its list of markets, is cut by venue alone: no run could fill an older window.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from itertools import pairwise
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
+from crypto_assets.spans import Span, union
+
 MONTH = "month"
+DAY = "day"
 VENUE = "venue"
 
 
@@ -36,22 +39,34 @@ class Grids:
 
     Args:
         bars: Month × venue, for bars and what derives from them.
+        days: Day × venue, for events and snapshots.
         venues: Venue alone, for what has no past that could be asked for.
     """
 
     bars: dg.MultiPartitionsDefinition
+    days: dg.MultiPartitionsDefinition
     venues: dg.StaticPartitionsDefinition
 
 
 def grids_of(history_from: date, venues: Sequence[str]) -> Grids:
     """All grids of a universe."""
-    return Grids(bars=bars_grid(history_from, venues), venues=dg.StaticPartitionsDefinition(sorted(venues)))
+    return Grids(
+        bars=bars_grid(history_from, venues),
+        days=days_grid(history_from, venues),
+        venues=dg.StaticPartitionsDefinition(sorted(venues)),
+    )
 
 
 def bars_grid(history_from: date, venues: Sequence[str]) -> dg.MultiPartitionsDefinition:
     """Month × venue, from the month of `history_from` to the month that is still open."""
     months = dg.MonthlyPartitionsDefinition(start_date=history_from.strftime("%Y-%m-01"), end_offset=1)
     return dg.MultiPartitionsDefinition({MONTH: months, VENUE: dg.StaticPartitionsDefinition(sorted(venues))})
+
+
+def days_grid(history_from: date, venues: Sequence[str]) -> dg.MultiPartitionsDefinition:
+    """Day × venue, from `history_from` to the day that is still open."""
+    days = dg.DailyPartitionsDefinition(start_date=history_from.isoformat(), end_offset=1)
+    return dg.MultiPartitionsDefinition({DAY: days, VENUE: dg.StaticPartitionsDefinition(sorted(venues))})
 
 
 def month_key(moment: datetime) -> str:
@@ -65,35 +80,56 @@ def month_window(key: str) -> tuple[datetime, datetime]:
     return start, _next_month(start)
 
 
+def day_key(moment: datetime) -> str:
+    """The day partition in which a moment lies."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d")
+
+
+def day_window(key: str) -> tuple[datetime, datetime]:
+    """The span of a day partition: [start, end), UTC."""
+    start = datetime.strptime(key, "%Y-%m-%d").replace(tzinfo=UTC)
+    return start, start + timedelta(days=1)
+
+
 def venue_windows(keys: Iterable[str]) -> list[VenueWindow]:
-    """The fewest windows that cover the keys: adjacent months of a venue become one.
+    """The fewest windows that cover the keys of the bars grid: adjacent months of a venue become one.
 
     Args:
-        keys: Partition keys of the bars grid, as `context.partition_keys` gives them.
+        keys: Partition keys, as `context.partition_keys` gives them.
     """
-    months: dict[str, set[datetime]] = {}
-    for key in keys:
-        month, venue = split_key(key)
-        months.setdefault(venue, set()).add(month_window(month)[0])
-    windows = []
-    for venue, starts in sorted(months.items()):
-        ordered = sorted(starts)
-        cuts = [0, *(i for i, (a, b) in enumerate(pairwise(ordered), 1) if _next_month(a) != b), len(ordered)]
-        windows += [VenueWindow(venue, ordered[a], _next_month(ordered[b - 1])) for a, b in pairwise(cuts)]
-    return windows
+    return _windows(keys, month_window)
+
+
+def venue_days(keys: Iterable[str]) -> list[VenueWindow]:
+    """The fewest windows that cover the keys of the days grid: adjacent days of a venue become one."""
+    return _windows(keys, day_window)
 
 
 def split_key(key: str) -> tuple[str, str]:
-    """Month and venue of a key: Dagster joins dimensions in the alphabetical order of their names."""
+    """Time and venue of a key: Dagster joins dimensions in the alphabetical order of their names."""
     if isinstance(key, dg.MultiPartitionKey):
-        return key.keys_by_dimension[MONTH], key.keys_by_dimension[VENUE]
-    month, venue = key.split("|", 1)
-    return month, venue
+        parts = key.keys_by_dimension
+        return parts[MONTH] if MONTH in parts else parts[DAY], parts[VENUE]
+    moment, venue = key.split("|", 1)
+    return moment, venue
 
 
 def join_key(month: str, venue: str) -> dg.MultiPartitionKey:
     """The key of one month on one venue."""
     return dg.MultiPartitionKey({MONTH: month, VENUE: venue})
+
+
+def join_day_key(day: str, venue: str) -> dg.MultiPartitionKey:
+    """The key of one day on one venue."""
+    return dg.MultiPartitionKey({DAY: day, VENUE: venue})
+
+
+def _windows(keys: Iterable[str], window: Callable[[str], tuple[datetime, datetime]]) -> list[VenueWindow]:
+    spans: dict[str, list[Span]] = {}
+    for key in keys:
+        moment, venue = split_key(key)
+        spans.setdefault(venue, []).append(window(moment))
+    return [VenueWindow(venue, *span) for venue, of in sorted(spans.items()) for span in union(of)]
 
 
 def _next_month(start: datetime) -> datetime:

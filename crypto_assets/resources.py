@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from crypto_assets.clients.exchange import Exchange
 from crypto_assets.clients.transport import RetryPolicy
+from crypto_assets.collection.shared_pace import SharedPace
 from crypto_assets.settings import Settings, SettingsError
 from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import Warehouse
@@ -39,10 +40,19 @@ class UniverseFile:
 
 @dataclass(frozen=True)
 class Exchanges:
-    """Makes a client a venue; a client lives as long as the run that asked for it."""
+    """Makes a client a venue; a client lives as long as the run that asked for it.
+
+    Args:
+        sandbox_url: Ask this server in place of the venues.
+        policy: How often a request is repeated.
+        warehouse: Where all processes keep their pace towards a venue together; None for a pace of each client's own.
+        keeps_budget: Whether the sandbox is asked no faster than the venue would be.
+    """
 
     sandbox_url: str | None = None
     policy: RetryPolicy | None = None
+    warehouse: Warehouse | None = None
+    keeps_budget: bool = False
 
     def client(self, venue: str, universe: Universe) -> Exchange:
         """The client of a venue.
@@ -51,9 +61,10 @@ class Exchanges:
             UniverseError: the universe has no such venue.
         """
         entry = universe.venue(venue)
-        if self.sandbox_url:  # a server of our own has no limit to respect
+        if self.sandbox_url and not self.keeps_budget:  # a server of our own has no limit to respect
             entry = entry.model_copy(update={"requests_per_second": SANDBOX_REQUESTS_PER_SECOND})
-        return Exchange(venue, entry, sandbox_url=self.sandbox_url, policy=self.policy)
+        pace = SharedPace(self.warehouse, venue, entry.requests_per_second) if self.warehouse else None
+        return Exchange(venue, entry, sandbox_url=self.sandbox_url, policy=self.policy, pace=pace)
 
 
 def warehouse_of(settings: Settings) -> Warehouse:
@@ -71,7 +82,7 @@ def resources_of(settings: Settings) -> Mapping[str, object]:
     return {
         "warehouse": warehouse,
         "universe_file": UniverseFile(settings.universe_file, warehouse),
-        "exchanges": Exchanges(settings.sandbox_url),
+        "exchanges": Exchanges(settings.sandbox_url, warehouse=warehouse),
     }
 
 

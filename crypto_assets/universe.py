@@ -13,17 +13,15 @@ import difflib
 import hashlib
 import importlib.util
 import re
-from collections.abc import Hashable, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Hashable
+from datetime import UTC, date, datetime, time
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
@@ -32,19 +30,21 @@ from pydantic import (
 )
 
 from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.universe_rules import (
+    TIMEFRAME_LENGTH,
+    BookRules,
+    Bounds,
+    Features,
+    Gaps,
+    Scoring,
+    Strict,
+    TickerRules,
+    Timeframe,
+    TradeRules,
+)
 
 MAX_FILE_BYTES = 1_000_000  # a universe of ten thousand markets takes a third of this; more is a mistake or an attack
 
-Timeframe = Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d"]
-TIMEFRAME_LENGTH: Mapping[str, timedelta] = {
-    "1m": timedelta(minutes=1),
-    "5m": timedelta(minutes=5),
-    "15m": timedelta(minutes=15),
-    "30m": timedelta(minutes=30),
-    "1h": timedelta(hours=1),
-    "4h": timedelta(hours=4),
-    "1d": timedelta(days=1),
-}
 _SYMBOL = re.compile(r"[A-Z0-9.$-]{1,20}/[A-Z0-9.$-]{1,20}(:[A-Z0-9.$-]{1,20}(-\d{6})?)?")
 
 
@@ -62,11 +62,7 @@ class UniverseError(CryptoAssetsError):
     """The universe file is missing, unreadable or holds something that is not allowed."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Market(_Strict):
+class Market(Strict):
     """One market of a venue; a plain string in the file stands for its symbol alone."""
 
     symbol: Symbol
@@ -75,7 +71,7 @@ class Market(_Strict):
     until: date | None = Field(default=None, description="Nothing is asked from this UTC day on.")
 
 
-class Venue(_Strict):
+class Venue(Strict):
     """One exchange: what is collected there, and how hard it may be asked."""
 
     markets: tuple[Market, ...] = Field(min_length=1)
@@ -104,78 +100,7 @@ class Venue(_Strict):
         return next((market for market in self.markets if market.symbol == symbol), None)
 
 
-class Bounds(_Strict):
-    """Thresholds that checks and runs hold data to; the reasons stand in the file beside the values."""
-
-    max_failed_market_share: float = Field(default=0.5, ge=0, le=1)
-    max_newest_bar_age_minutes: int = Field(default=90, ge=1)
-    min_completeness: float = Field(default=0.99, ge=0, le=1)
-    max_jump_pct: dict[Timeframe, float] = Field(
-        default={"1m": 20, "5m": 30, "15m": 40, "30m": 50, "1h": 60, "4h": 80, "1d": 100}
-    )
-
-    @model_validator(mode="after")
-    def _every_timeframe_has_a_jump(self) -> Self:
-        lacking = [frame for frame in TIMEFRAME_LENGTH if frame not in self.max_jump_pct]
-        if lacking:
-            raise ValueError(f"max_jump_pct lacks {', '.join(lacking)}")
-        return self
-
-
-class Gaps(_Strict):
-    """How absent bars are asked for again and named; the reasons stand in the file beside the values."""
-
-    max_attempts: int = Field(default=5, ge=1, le=100)
-    first_wait_minutes: int = Field(default=60, ge=1)
-    wait_factor: float = Field(default=4, ge=1, le=100)
-    outage_min_markets: int = Field(default=3, ge=2)
-    halt_days: float = Field(default=7, gt=0)
-    relisted_price_ratio: float = Field(default=2, gt=1)
-    thin_share: float = Field(default=0.05, gt=0, lt=1)
-    thin_bars: int = Field(default=15, ge=1)
-
-    def wait(self, asks: int) -> timedelta:
-        """How long to wait after so many asks before the next one."""
-        return timedelta(minutes=self.first_wait_minutes) * self.wait_factor ** max(0, asks - 1)
-
-
-class Scoring(_Strict):
-    """How the scores of the dimensions become one, and when a score is worth a look."""
-
-    accuracy: float = Field(default=0.4, ge=0, le=1)
-    completeness: float = Field(default=0.4, ge=0, le=1)
-    timeliness: float = Field(default=0.2, ge=0, le=1)
-    warn_below: float = Field(default=0.999, ge=0, le=1)
-    fail_below: float = Field(default=0.95, ge=0, le=1)
-    max_robust_z: float = Field(default=50, gt=0)
-    max_anomalous_share: float = Field(default=0.005, ge=0, le=1)
-    max_score_z: float = Field(default=6, gt=0)
-
-    @model_validator(mode="after")
-    def _weights_and_bounds_fit(self) -> Self:
-        if self.accuracy + self.completeness + self.timeliness <= 0:
-            raise ValueError("one of accuracy, completeness and timeliness must weigh more than 0")
-        if self.fail_below > self.warn_below:
-            raise ValueError("fail_below lies above warn_below")
-        return self
-
-    @property
-    def weights(self) -> dict[str, float]:
-        """Weight of each dimension by its name."""
-        return {"accuracy": self.accuracy, "completeness": self.completeness, "timeliness": self.timeliness}
-
-
-class Features(_Strict):
-    """What is derived from bars; the reasons stand in the file beside the values."""
-
-    timeframes: tuple[Timeframe, ...] = Field(default=("1h",), min_length=1)
-    reference: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{1,20}$")] = "BTC"
-    min_coverage: float = Field(default=0.8, ge=0, le=1)
-    drift_days: int = Field(default=30, ge=1, le=3650)
-    max_psi: float = Field(default=0.25, gt=0)
-
-
-class Universe(_Strict):
+class Universe(Strict):
     """The whole file."""
 
     history_from: date = Field(description="First UTC day of the partition grid.")
@@ -186,6 +111,9 @@ class Universe(_Strict):
     gaps: Gaps = Gaps()
     scores: Scoring = Scoring()
     features: Features = Features()
+    trades: TradeRules = TradeRules()
+    order_books: BookRules = BookRules()
+    tickers: TickerRules = TickerRules()
 
     @field_validator("venues")
     @classmethod
@@ -259,6 +187,23 @@ def market_window(market: Market, start: datetime, end: datetime) -> tuple[datet
     return (first, max(first, last))
 
 
+def parse_moment(text: str, name: str) -> datetime | None:
+    """An ISO 8601 time as UTC; None for an empty text.
+
+    Raises:
+        UniverseError: it is none.
+    """
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UniverseError(
+            f"{name} is '{text[:40]}', no ISO 8601 time", way_out="Write it as 2026-01-31 or 2026-01-31T12:00."
+        ) from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
 def content_hash(text: str) -> str:
     """SHA-256 of the file's text, in hex."""
     return hashlib.sha256(text.encode()).hexdigest()
@@ -326,3 +271,10 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' stands twice", node.start_mark)
         return super().construct_mapping(node, deep)
+
+
+__all__ = [
+    "TIMEFRAME_LENGTH", "BookRules", "Bounds", "Features", "Gaps", "Market", "Scoring", "Symbol", "TickerRules",
+    "Timeframe", "TradeRules", "Universe", "UniverseError", "Venue", "VenueName", "content_hash", "known_venues",
+    "market_window", "parse_moment", "parse_universe", "read_universe", "timeframe_ms",
+]  # fmt: skip

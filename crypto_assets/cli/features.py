@@ -61,7 +61,7 @@ def compute(
 
     Example: crypto-assets features compute --from 2024-01-01 --venue binance
     """
-    from crypto_assets.datasets.market.ohlcv.asset import parse_moment
+    from crypto_assets.universe import parse_moment
 
     start, end = parse_moment(from_, "--from"), parse_moment(to, "--to") or datetime.now(UTC)
     raise typer.Exit(run_compute(context.obj, (start or end, end), (venue or (), market or (), timeframe or ())))

@@ -51,8 +51,7 @@ class Filter:
         Raises:
             CryptoAssetsError: no time, or an empty span; an unknown timeframe.
         """
-        from crypto_assets.datasets.market.ohlcv.asset import parse_moment
-        from crypto_assets.universe import timeframe_ms
+        from crypto_assets.universe import parse_moment, timeframe_ms
 
         if timeframe:
             timeframe_ms(timeframe)

@@ -1,11 +1,9 @@
-"""How every provider is asked: typed errors, retries with back-off, Retry-After, a circuit breaker.
+"""How every provider is asked: within its pace, with retries, back-off, Retry-After and a circuit breaker.
 
-What belongs here: what is the same for every provider. What does not: a provider's URLs, payloads and budget (its own
-file), Dagster and SQL.
+What belongs here: what is the same for every provider. What does not: the classes of failures (failures.py), a provider's
+URLs, payloads and budget (its own file), Dagster and SQL.
 
-An error is one of four classes, and the class decides what happens: Throttled waits as long as the provider says,
-Unavailable and Malformed are asked again with growing, jittered pauses, Rejected is final. Five failures in a row open
-the provider's breaker; while it is open nothing is asked.
+Five failures in a row open the provider's breaker; while it is open nothing is asked.
 """
 
 from __future__ import annotations
@@ -17,53 +15,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-import pybreaker
 import structlog
 import tenacity
 
-from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.clients.breaker import Breaker, BreakerState
+from crypto_assets.clients.failures import (
+    BreakerOpen,
+    Malformed,
+    ProviderError,
+    Rejected,
+    Throttled,
+    Unavailable,
+)
+from crypto_assets.clients.pacing import LocalPace, Pace, Usage
 
 log = structlog.get_logger(__name__)
 
-
-class ProviderError(CryptoAssetsError):
-    """A provider did not give what it was asked for."""
-
-
-class Throttled(ProviderError):
-    """Asked too often (429, 418, or the provider's own words for it).
-
-    Args:
-        retry_after_seconds: How long the provider asks us to wait; None where it does not say.
-    """
-
-    def __init__(self, problem: str, *, way_out: str = "", retry_after_seconds: float | None = None) -> None:
-        super().__init__(problem, way_out=way_out)
-        self.retry_after_seconds = retry_after_seconds
-
-
-class Unavailable(ProviderError):
-    """No answer, or the provider says that it cannot answer now."""
-
-
-class BreakerOpen(Unavailable):
-    """Not asked: the provider failed too often in a row, and is left alone for a while."""
-
-
-class Rejected(ProviderError):
-    """The provider understood and refused: asking again brings the same."""
-
-
-class Malformed(ProviderError):
-    """An answer that cannot be what was asked for.
-
-    Args:
-        payload: The answer as it came, for the quarantine.
-    """
-
-    def __init__(self, problem: str, *, way_out: str = "", payload: object = None) -> None:
-        super().__init__(problem, way_out=way_out)
-        self.payload = payload
+# No provider is left alone for longer because of a header alone.
+_LONGEST_REST = 86_400.0
+# A typical latency follows the newest answers: each counts a tenth.
+_NEWEST_COUNTS = 0.1
 
 
 @dataclass(frozen=True)
@@ -82,30 +53,14 @@ class RetryPolicy:
     breaker_rest_seconds: float = 60.0
 
 
-class Budget:
-    """Even pacing: no two requests closer than 1 / requests_per_second; threads may share it.
-
-    Even spacing rather than bursts, because venues count over windows whose start nobody knows.
-    """
-
-    def __init__(self, requests_per_second: float, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._interval = 1 / requests_per_second
-        self._sleep = sleep
-        self._lock = threading.Lock()
-        self._next_slot = 0.0
-
-    def wait(self) -> None:
-        """Return when the next request may be sent."""
-        with self._lock:
-            now = time.monotonic()
-            slot = max(now, self._next_slot)
-            self._next_slot = slot + self._interval
-        if slot > now:
-            self._sleep(slot - now)
-
-
 class Transport:
-    """Runs requests to one provider within its budget and policy; threads may share it."""
+    """Runs requests to one provider within its pace and policy; threads may share it.
+
+    Args:
+        provider: Its name, for messages.
+        requests_per_second: Of plain requests; the pace within this process, where none is given.
+        pace: Shared with others that ask the same provider.
+    """
 
     def __init__(
         self,
@@ -113,32 +68,32 @@ class Transport:
         *,
         requests_per_second: float,
         policy: RetryPolicy | None = None,
+        pace: Pace | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.provider = provider
-        self.requests = 0
-        self._budget = Budget(requests_per_second, sleep=sleep)
         self.policy = policy or RetryPolicy()
+        self.requests = 0
         self.retried = 0
+        self.throttled = 0
+        self.latency_seconds: float | None = None
+        self._pace = pace or LocalPace(requests_per_second)
         self._sleep = sleep
-        self._breaker = pybreaker.CircuitBreaker(
-            fail_max=self.policy.breaker_failures,
-            reset_timeout=self.policy.breaker_rest_seconds,
-            exclude=[Rejected],
-            throw_new_error_on_trip=False,
-            name=provider,
-        )
+        self._lock = threading.Lock()
+        self._told = Usage(0, 0, None)
+        self._breaker = Breaker(self.policy.breaker_failures, self.policy.breaker_rest_seconds, tell=self._pace.tell)
 
     @property
     def breaker_state(self) -> str:
         """`closed`, `open` or `half-open`."""
-        return str(self._breaker.current_state)
+        return self._breaker.status.state.value
 
-    def call[T](self, request: Callable[[], T]) -> T:
+    def call[T](self, request: Callable[[], T], cost: float = 1.0) -> T:
         """Run `request` until it answers or the policy says that it is enough.
 
         Args:
             request: Does one request and raises ProviderError classes only.
+            cost: How many plain requests it counts for.
 
         Raises:
             Throttled, Unavailable, Rejected, Malformed: the last failure.
@@ -152,21 +107,78 @@ class Transport:
             sleep=self._sleep,
             reraise=True,
         )
-        answer: T = retrying(self._through_breaker, request)
+        answer: T = retrying(self._through_breaker, request, cost)
         return answer
 
-    def _through_breaker[T](self, request: Callable[[], T]) -> T:
-        if self._breaker.current_state != pybreaker.STATE_OPEN:
-            self._budget.wait()
-            self.requests += 1
+    def tell_usage(self) -> None:
+        """Let the pace know what was asked since the last time."""
+        with self._lock:
+            now = Usage(self.requests, self.throttled, self.latency_seconds)
+            before, self._told = self._told, now
+        asked = Usage(now.requests - before.requests, now.throttled - before.throttled, now.latency_seconds)
+        if asked.requests:
+            self._pace.used(asked)
+
+    def _through_breaker[T](self, request: Callable[[], T], cost: float) -> T:
+        if not self._breaker.admits():
+            raise self._resting()
+        wait = self._reserve(cost)
         try:
-            answer: T = self._breaker.call(request)
-        except pybreaker.CircuitBreakerError:
-            raise BreakerOpen(
-                f"{self.provider} is not asked: {self.policy.breaker_failures} failures in a row",
-                way_out=f"It is tried again after {self.policy.breaker_rest_seconds:.0f} s.",
-            ) from None
+            self._sleep_until_slot(wait)
+            began = time.monotonic()
+            answer = request()
+        except Rejected:
+            self._breaker.succeeded()  # the provider is there, and said what it thinks
+            raise
+        except ProviderError as error:
+            self._failed(error)
+            raise
+        except BaseException:
+            self._breaker.failed("interrupted")  # a trial that never ended would keep the breaker half-open
+            raise
+        self._breaker.succeeded()
+        self._timed(time.monotonic() - began)
         return answer
+
+    def _reserve(self, cost: float) -> float:
+        try:
+            return self._pace.reserve(cost)
+        except BaseException as error:
+            # Were this a failure, runs that meet a resting provider would prolong its rest, one after the other, forever.
+            self._breaker.not_asked(str(error))
+            raise
+
+    def _sleep_until_slot(self, wait: float) -> None:
+        if wait > self.policy.max_retry_after_seconds:
+            raise BreakerOpen(
+                f"{self.provider} is not asked: it wants {wait:.0f} s of rest", way_out="The next run asks again."
+            )
+        if wait > 0:
+            self._sleep(wait)
+        with self._lock:
+            self.requests += 1
+
+    def _failed(self, error: ProviderError) -> None:
+        if isinstance(error, Throttled):
+            with self._lock:
+                self.throttled += 1
+            if error.retry_after_seconds is not None:
+                self._pace.rest(error.retry_after_seconds)  # whoever else asks this provider waits as well
+        self._breaker.failed(str(error))
+
+    def _timed(self, seconds: float) -> None:
+        with self._lock:
+            before = self.latency_seconds
+            self.latency_seconds = seconds if before is None else before + _NEWEST_COUNTS * (seconds - before)
+
+    def _resting(self) -> BreakerOpen:
+        status = self._breaker.status
+        is_trying = status.state is BreakerState.HALF_OPEN
+        told = "one request finds out whether it is back" if is_trying else f"{status.failures} failures in a row"
+        return BreakerOpen(
+            f"{self.provider} is not asked: {told}; the last: {status.why}",
+            way_out=f"It is tried again after {status.rest_seconds:.0f} s.",
+        )
 
     def _is_worth_another_try(self, error: BaseException) -> bool:
         if isinstance(error, Throttled):
@@ -176,13 +188,14 @@ class Transport:
     def _pause(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, Throttled) and error.retry_after_seconds is not None:
-            return error.retry_after_seconds
+            return 0.0  # the pace has no slot before that
         first, most = self.policy.first_pause_seconds, self.policy.max_pause_seconds
         grown = tenacity.wait_exponential(multiplier=first, max=most)(state)
         return grown + tenacity.wait_random(0, grown)(state)
 
     def _tell(self, state: tenacity.RetryCallState) -> None:
-        self.retried += 1
+        with self._lock:
+            self.retried += 1
         error = state.outcome.exception() if state.outcome else None
         log.warning(
             "asking again",
@@ -198,19 +211,22 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None)
     value = header(headers, "Retry-After")
     if value is None:
         return None
-    if value.strip().isdigit():
-        return float(value)
-    moment = http_date(value)
-    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds()) if moment else None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), _LONGEST_REST)
+    moment = http_date(text)
+    if moment is None:
+        return None
+    return min(max(0.0, (moment - (now or datetime.now(UTC))).total_seconds()), _LONGEST_REST)
 
 
 def http_date(value: str) -> datetime | None:
     """An HTTP date as UTC; None where it is none."""
     try:
         moment = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def header(headers: Mapping[str, str], name: str) -> str | None:

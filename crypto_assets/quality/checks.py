@@ -14,10 +14,26 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
-from sqlalchemy import ColumnElement, Integer, Select, Table, and_, case, cast, extract, func, or_, select, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Integer,
+    Select,
+    Table,
+    and_,
+    case,
+    cast,
+    extract,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
 
 from crypto_assets.partitions import VenueWindow
-from crypto_assets.quality.findings import Dimension, Finding, run_windows, worst_first
+from crypto_assets.quality.coverage import TICK
+from crypto_assets.quality.findings import Dimension, Finding, Grid, run_windows, worst_first
 from crypto_assets.quality.scores import record_findings
 from crypto_assets.resources import UniverseFile
 from crypto_assets.schema.bookkeeping import collected_ranges
@@ -56,8 +72,8 @@ class Rule:
     passes: Passes = lambda findings, _universe: not any(finding.failed for finding in findings)
 
 
-def make_check(dataset: str, rule: Rule) -> dg.AssetChecksDefinition:
-    """A Dagster check from a rule."""
+def make_check(dataset: str, rule: Rule, grid: Grid = Grid.MONTHS) -> dg.AssetChecksDefinition:
+    """A Dagster check from a rule, for a dataset on that grid."""
 
     @dg.asset_check(
         asset=dg.AssetKey(dataset.split("/")),
@@ -72,7 +88,7 @@ def make_check(dataset: str, rule: Rule) -> dg.AssetChecksDefinition:
         universe_file: dg.ResourceParam[UniverseFile],
     ) -> dg.AssetCheckResult:
         universe = universe_file.in_force().universe
-        windows = run_windows(context, universe)
+        windows = run_windows(context, universe, grid)
         findings = [finding for window in windows for finding in rule.look(warehouse, universe, window)]
         if rule.dimension is not None:
             record_findings(
@@ -119,7 +135,7 @@ def rows_keep(table: Table, broken: ColumnElement[bool]) -> Look:
     def look(warehouse: Warehouse, _universe: Universe, window: VenueWindow) -> list[Finding]:
         return read_findings(
             warehouse,
-            _per_series(table, window, func.count().filter(broken), func.min(table.c.opened_at).filter(broken)),
+            _per_series(table, window, func.count().filter(broken), func.min(time_of(table)).filter(broken)),
         )
 
     return look
@@ -129,12 +145,12 @@ def key_is_unique(table: Table, *within: str) -> Look:
     """No key stands twice: the primary key holds it, and this proves that the key is there.
 
     Args:
-        within: What else the key has beside venue, symbol, timeframe and opened_at.
+        within: What else the key has beside venue, symbol, timeframe and the time.
     """
 
     def look(warehouse: Warehouse, _universe: Universe, window: VenueWindow) -> list[Finding]:
-        keys = func.count(tuple_(*(table.c[name] for name in ("opened_at", *within))).distinct())
-        return read_findings(warehouse, _per_series(table, window, func.count() - keys, func.min(table.c.opened_at)))
+        keys = func.count(tuple_(time_of(table), *(table.c[name] for name in within)).distinct())
+        return read_findings(warehouse, _per_series(table, window, func.count() - keys, func.min(time_of(table))))
 
     return look
 
@@ -240,23 +256,25 @@ def _newest(table: Table, dataset: str, venue: str, now: datetime) -> Select[tup
 def _per_series(
     table: Table, window: VenueWindow, failed: ColumnElement[int], first_at: ColumnElement[datetime]
 ) -> Select[tuple[object, ...]]:
-    return (
-        select(
-            table.c.venue,
-            table.c.symbol,
-            table.c.timeframe,
-            func.count().label("checked"),
-            failed.label("failed"),
-            first_at.label("first_at"),
-        )
-        .where(*inside(table, window))
-        .group_by(table.c.venue, table.c.symbol, table.c.timeframe)
-    )
+    counts = (func.count().label("checked"), failed.label("failed"), first_at.label("first_at"))
+    keys = (table.c.venue, table.c.symbol)
+    if "timeframe" not in table.c:
+        tick = literal(TICK).label("timeframe")
+        return select(*keys, tick, *counts).where(*inside(table, window)).group_by(*keys)
+    frame = table.c.timeframe
+    return select(*keys, frame, *counts).where(*inside(table, window)).group_by(*keys, frame)
 
 
 def inside(table: Table, window: VenueWindow) -> tuple[ColumnElement[bool], ...]:
     """The conditions that keep a statement inside the window."""
-    return (table.c.venue == window.venue, table.c.opened_at >= window.start, table.c.opened_at < window.end)
+    at = time_of(table)
+    return (table.c.venue == window.venue, at >= window.start, at < window.end)
+
+
+def time_of(table: Table) -> Column[datetime]:
+    """The column by which a table's rows lie in time: when a bar opens, an event happened, a snapshot was taken."""
+    named: Column[datetime] = table.c[table.info.get("time", "opened_at")]
+    return named
 
 
 def bar_seconds(rows: object) -> ColumnElement[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 from psycopg2 import sql
@@ -27,6 +27,7 @@ from crypto_assets.warehouse.read import read_frame
 
 type Listings = Mapping[str, Sequence[Listing]]
 
+TICK = "tick"  # in the place of a bar's length where rows are events
 _COLUMNS = "gap_start, gap_end, state, evidence, first_seen, resolved_at"
 _OPEN = f"""
 SELECT symbol, {_COLUMNS} FROM quality.coverage
@@ -221,7 +222,8 @@ def coverage(
     """What is known of every opening time of [start, end): nothing is left out and nothing is told twice.
 
     Returns:
-        A row for each span, in order: timeframe, span_start, span_end (UTC), state, bars (how many the span holds), why,
+        A row for each span, in order: timeframe, span_start, span_end (UTC), state, bars (how many the span
+        holds; 0 for events), why,
         first_seen. The state is one of the ledger's open ones, or `present`, or `not_collected` where nobody has asked.
     """
     gaps = read_gaps(warehouse, dataset=dataset, venue=venue, symbol=symbol, timeframe=timeframe, window=(start, end))
@@ -234,7 +236,7 @@ def coverage(
     asked = read_frame(warehouse, chosen.where(ranges.c.timeframe == timeframe) if timeframe else chosen)
     rows: list[tuple[object, ...]] = []
     frames = {timeframe} if timeframe else {*asked["timeframe"], *gaps["timeframe"]}
-    for frame in sorted(frames, key=lambda name: TIMEFRAME_LENGTH[name]):
+    for frame in sorted(frames, key=lambda name: TIMEFRAME_LENGTH.get(name, timedelta())):
         here = asked[asked["timeframe"] == frame]
         rows += _told(frame, (start, end), _spans(here, "at", "until"), gaps[gaps["timeframe"] == frame])
     columns = ["timeframe", "span_start", "span_end", "state", "bars", "why", "first_seen"]
@@ -290,7 +292,7 @@ def _overlapping(gaps: Sequence[Gap], spans: Sequence[Span]) -> list[Gap]:
 
 
 def _told(frame: str, window: Span, collected: Sequence[Span], gaps: pd.DataFrame) -> list[tuple[object, ...]]:
-    length = TIMEFRAME_LENGTH[frame]
+    length = TIMEFRAME_LENGTH.get(frame)
     told: list[tuple[Span, str, str, object]] = []
     absent = []
     for row in gaps.to_dict("records"):
@@ -300,7 +302,12 @@ def _told(frame: str, window: Span, collected: Sequence[Span], gaps: pd.DataFram
     told += [(span, "present", "", pd.NaT) for span in difference(collected, absent)]
     told += [(span, "not_collected", "", pd.NaT) for span in difference([window], [*collected, *absent])]
     told.sort(key=lambda one: one[0])
-    return [(frame, *span, state, round((span[1] - span[0]) / length), why, seen) for span, state, why, seen in told]
+    return [(frame, *span, state, _bars(span, length), why, seen) for span, state, why, seen in told]
+
+
+def _bars(span: Span, length: timedelta | None) -> int:
+    """How many bars a span holds; 0 where its rows are events."""
+    return round((span[1] - span[0]) / length) if length else 0
 
 
 def _spans(frame: pd.DataFrame, start: str, end: str) -> list[Span]:

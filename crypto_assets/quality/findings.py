@@ -13,7 +13,7 @@ from enum import StrEnum
 
 import dagster as dg
 
-from crypto_assets.partitions import VenueWindow, join_key, month_key, venue_windows
+from crypto_assets.partitions import VenueWindow, day_key, join_day_key, join_key, month_key, venue_days, venue_windows
 from crypto_assets.universe import Universe
 
 
@@ -56,8 +56,17 @@ class Finding:
         return 1 - self.failed / self.checked if self.checked else 1.0
 
 
-def run_windows(context: dg.AssetCheckExecutionContext, universe: Universe) -> list[VenueWindow]:
-    """The windows a check looks at: the run's partitions, or the open month where a check runs by itself.
+class Grid(StrEnum):
+    """How a dataset's time is cut."""
+
+    MONTHS = "months"
+    DAYS = "days"
+
+
+def run_windows(
+    context: dg.AssetCheckExecutionContext, universe: Universe, grid: Grid = Grid.MONTHS
+) -> list[VenueWindow]:
+    """The windows a check looks at: the run's partitions, or the open month or day where a check runs by itself.
 
     Partitions of a venue alone stand for its whole history.
     """
@@ -68,6 +77,8 @@ def run_windows(context: dg.AssetCheckExecutionContext, universe: Universe) -> l
     if by_venue:
         start, end = datetime.combine(universe.history_from, time(), tzinfo=UTC), datetime.now(UTC)
         return [VenueWindow(venue, start, end) for venue in sorted(by_venue)]
+    if grid is Grid.DAYS:
+        return venue_days(keys or [join_day_key(day_key(datetime.now(UTC)), venue) for venue in universe.venues])
     month = month_key(datetime.now(UTC))
     return venue_windows(keys or [join_key(month, venue) for venue in universe.venues])
 

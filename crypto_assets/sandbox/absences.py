@@ -1,6 +1,6 @@
-"""Bars that a venue does not have: planted, and taken away again, while the sandbox runs.
+"""Bars and trades that a venue does not have: planted, and taken away again, while the sandbox runs.
 
-What belongs here: what an absence is, and a source of bars without them. What does not: faults of single answers (faults.py);
+What belongs here: what an absence is, and a source without them. What does not: faults of single answers (faults.py);
 an absence is the same in every answer until it is taken away.
 """
 
@@ -12,14 +12,15 @@ from datetime import UTC, datetime
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from crypto_assets.sandbox.bars import BarColumns, BarSource
+from crypto_assets.sandbox.bars import BarColumns
+from crypto_assets.sandbox.trades import MarketSource, TradeColumns, join_trades
 
 
 class Absence(BaseModel):
-    """A span of time for which a venue has no bars.
+    """A span of time for which a venue has no bars and no trades.
 
     Args:
-        venue: Whose bars; * for all.
+        venue: Whose; * for all.
         symbol: Which market's; * for all, as in an outage.
         start: First moment without trades, UTC where it has no offset.
         end: Trades from here on.
@@ -45,9 +46,11 @@ class Absence(BaseModel):
 
 
 class WithAbsences:
-    """A source of bars, without those that are absent now: a bar that no trade of could have fallen into is not served."""
+    """A source without what is absent now: trades in the span, and bars that lie in it wholly. The ids of those trades are
+    missing.
+    """
 
-    def __init__(self, source: BarSource) -> None:
+    def __init__(self, source: MarketSource) -> None:
         self._source = source
         self.absences: Sequence[Absence] = ()
 
@@ -56,6 +59,10 @@ class WithAbsences:
         if not any(one.is_unlisted for one in self.absences):
             return self._source.symbols(venue)
         return [symbol for symbol in self._source.symbols(venue) if not self._is_unlisted(venue, symbol)]
+
+    def finest_ms(self, venue: str, symbol: str) -> int | None:
+        """The shortest length of bar that there is of the market, ms."""
+        return self._source.finest_ms(venue, symbol)
 
     def listed_ms(self, venue: str, symbol: str) -> int:
         """Since when the market is listed: not before an absence that lies over that has ended."""
@@ -77,10 +84,35 @@ class WithAbsences:
                 found = found.take(np.asarray((opened < first) | (opened + length_ms > last), dtype=bool))
         return found
 
+    def trades(self, venue: str, symbol: str, start_ms: int, end_ms: int) -> TradeColumns:
+        """Trades of [start, end), those absent left out."""
+        spans = [one.span_ms for one in self.absences if one.concerns(venue, symbol)]
+        parts = (self._source.trades(venue, symbol, *span) for span in _without((start_ms, end_ms), spans))
+        return join_trades([part for part in parts if len(part)])
+
+    def moment_of(self, venue: str, symbol: str, trade_id: int) -> int:
+        """When the first trade with this id or a higher one was made, absent or not."""
+        return self._source.moment_of(venue, symbol, trade_id)
+
+    def has_recorded_trades(self, venue: str, symbol: str) -> bool:
+        """Whether their ids are a real venue's."""
+        return self._source.has_recorded_trades(venue, symbol)
+
     def _is_unlisted(self, venue: str, symbol: str) -> bool:
         now = self.now_ms(venue, symbol)
         spans = [one.span_ms for one in self.absences if one.is_unlisted and one.concerns(venue, symbol)]
         return any(first <= now < last for first, last in spans)
+
+
+def _without(span: tuple[int, int], absent: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """What is left of a span, in the order of time. Pure."""
+    cursor, end = span
+    left = []
+    for first, last in sorted(absent):
+        left.append((cursor, min(first, end)))
+        cursor = max(cursor, last)
+    left.append((cursor, end))
+    return [(start, stop) for start, stop in left if start < stop]
 
 
 def _ms(moment: datetime) -> int:

@@ -42,6 +42,9 @@ class BarSource(Protocol):
     def bars(self, venue: str, symbol: str, length_ms: int, start_ms: int, end_ms: int) -> BarColumns:
         """Bars opening in [start, end), the one still open included."""
 
+    def finest_ms(self, venue: str, symbol: str) -> int | None:
+        """The shortest length of bar that there is of the market, ms; None where there are no bars."""
+
     def listed_ms(self, venue: str, symbol: str) -> int:
         """Since when the venue says that it lists the market, where it says so."""
 

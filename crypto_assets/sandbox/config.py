@@ -1,4 +1,4 @@
-"""What a sandbox is told: where it listens, which bars it serves, what goes wrong.
+"""What a sandbox is told: where it listens, which market it serves, what goes wrong.
 
 What belongs here: the configuration, and its form as command-line arguments of a child process. What does not: serving.
 """
@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from crypto_assets.errors import CryptoAssetsError
-from crypto_assets.sandbox.bars import BarSource
 from crypto_assets.sandbox.faults import Fault
 from crypto_assets.sandbox.market import SeededMarket
 from crypto_assets.sandbox.recordings import Recordings
+from crypto_assets.sandbox.trades import MarketSource
 
 HOST = "127.0.0.1"
 DEFAULT_SEED = 7
@@ -44,8 +44,8 @@ class SandboxConfig:
     now: str | None = None
     faults: tuple[Fault, ...] = ()
 
-    def source(self) -> BarSource:
-        """The bars it serves.
+    def source(self) -> MarketSource:
+        """The bars and trades it serves.
 
         Raises:
             RecordingError: the folder cannot be played.
@@ -53,7 +53,7 @@ class SandboxConfig:
         """
         if self.recordings is not None:
             recordings = Recordings(self.recordings)
-            recordings.series()  # read now: what cannot be played is said before anybody asks
+            recordings.read_all()  # read now: what cannot be played is said before anybody asks
             return recordings
         return SeededMarket(self.seed, self.clock())
 

@@ -1,14 +1,14 @@
 """Faults on demand: declared as data, the same at every run of the same seed.
 
-What belongs here: which faults there are, when one strikes, and what it does to bars and rows. What does not: breaking a
-connection, which the server does.
+What belongs here: which faults there are, when one strikes, and what it does to bars, trades, books and rows. What
+does not: breaking a connection, which the server does.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.sandbox.bars import COLUMNS, BarColumns
+from crypto_assets.sandbox.books import Book
+from crypto_assets.sandbox.trades import TradeColumns
 
 Kind = Literal[
     "latency",
@@ -38,9 +40,13 @@ Kind = Literal[
     "half_open",
     "slow_body",
     "clock_skew",
+    "missing_trades",
+    "duplicate_trades",
+    "crossed_book",
 ]
 ON_BARS = frozenset({"missing_bars", "late_bars", "revised_bars", "ohlc_broken"})
 ON_ROWS = frozenset({"null_rows", "duplicate_bars", "disordered_bars"})
+ON_TRADES = frozenset({"missing_trades", "duplicate_trades"})
 
 
 class FaultError(CryptoAssetsError):
@@ -59,7 +65,7 @@ class Fault(BaseModel):
         seconds: For latency, half_open, slow_body and clock_skew (may be negative there).
         retry_after: Value of a Retry-After header for throttled and banned.
         as_json: Whether an error status carries the venue's JSON, or plain text.
-        bars: How many bars late_bars and revised_bars concern; how many rows the others break.
+        bars: How many bars late_bars and revised_bars concern; how many bars, trades or rows the others break.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -159,6 +165,29 @@ def spoil_bars(bars: BarColumns, faults: Sequence[Fault], now_ms: int, length_ms
             broken[len(bars) // 2] = bars.values["low"][len(bars) // 2] / 2
             bars = _with(bars, {"high": broken})
     return bars
+
+
+def spoil_trades(trades: TradeColumns, faults: Sequence[Fault]) -> TradeColumns:
+    """Trades as a venue with these faults would send them: some gone from the middle, one twice. Pure."""
+    for fault in faults:
+        middle = len(trades) // 2
+        numbers = np.arange(len(trades))
+        if fault.kind == "missing_trades" and len(trades) > 2:
+            count = min(fault.bars, len(trades) - 2)
+            first = 1 + (len(trades) - 2 - count) // 2
+            trades = trades.take((numbers < first) | (numbers >= first + count))
+        elif fault.kind == "duplicate_trades" and len(trades):
+            trades = trades.take(np.insert(numbers, middle, middle))
+    return trades
+
+
+def spoil_book(book: Book, faults: Sequence[Fault]) -> Book:
+    """The book as a venue with these faults would send it: its best bid above its best ask. Pure."""
+    if any(fault.kind == "crossed_book" for fault in faults) and len(book.bids) and len(book.asks):
+        prices = book.bids.prices.copy()
+        prices[0] = book.asks.prices[min(1, len(book.asks) - 1)] + book.tick
+        return replace(book, bids=replace(book.bids, prices=prices))
+    return book
 
 
 def spoil_rows(rows: list[object], faults: Sequence[Fault]) -> list[object]:

@@ -1,6 +1,7 @@
 """A made-up market that can answer any minute of any year without state.
 
-What belongs here: prices and volumes as a function of (seed, venue, symbol, minute). What does not: a venue's format.
+What belongs here: prices and volumes as a function of (seed, venue, symbol, minute). What does not: how a minute's trades
+are made (seeded_trades.py), a venue's format.
 
 The logarithm of a coin's price is a sum of smooth value noises, one for each time scale from a minute to a year, each as
 large as a random walk would be over that time. A market's price is base over quote; a venue adds a few basis points.
@@ -8,7 +9,6 @@ large as a random walk would be over that time. A market's price is base over qu
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -17,9 +17,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crypto_assets.sandbox.bars import NO_BARS, BarColumns, aggregate, join
+from crypto_assets.sandbox.noise import key_of, noise, uniform
+from crypto_assets.sandbox.seeded_trades import (
+    AMOUNT_DECIMALS,
+    MINUTE_MS,
+    PERIOD_MINUTES,
+    TradeCounts,
+    group_units,
+    make_trades,
+    path_ticks,
+    quote_volume,
+)
+from crypto_assets.sandbox.trades import NO_TRADES, TradeColumns
 
-MINUTE_MS = 60_000
 LISTED_MS = 1_548_133_413_000
+FIRST_TRADED_MS = -(-LISTED_MS // MINUTE_MS) * MINUTE_MS  # bars reach further back, trades do not
 LEVELS_USD = {
     "BTC": 90_000.0,
     "XBT": 90_000.0,
@@ -57,7 +69,7 @@ type Clock = Callable[[], int]
 
 
 class SeededMarket:
-    """Bars from a seed.
+    """Bars and trades from a seed.
 
     Args:
         seed: Another seed is another market.
@@ -70,10 +82,18 @@ class SeededMarket:
         self._clock = clock
         self._markets = markets
         self._block = lru_cache(maxsize=512)(self._compute)  # at most 64 kB each
+        self._counts = TradeCounts(
+            lambda venue, symbol, minutes: _trade_counts(seed, venue, symbol, minutes, _cycle(minutes)),
+            FIRST_TRADED_MS // MINUTE_MS,
+        )
 
     def symbols(self, venue: str) -> Sequence[str]:
         """Unified symbols of the venue's markets."""
         return self._markets.get(venue, ())
+
+    def finest_ms(self, venue: str, symbol: str) -> int | None:  # noqa: ARG002 - all markets alike
+        """A minute."""
+        return MINUTE_MS
 
     def listed_ms(self, venue: str, symbol: str) -> int:  # noqa: ARG002 - all markets alike
         """Early 2019, for every market."""
@@ -99,6 +119,30 @@ class SeededMarket:
             return join([closed, aggregate(_minutes(self._seed, venue, symbol, opens_last, begun), length_ms)])
         return _between(blocks, first, last)
 
+    def trades(self, venue: str, symbol: str, start_ms: int, end_ms: int) -> TradeColumns:
+        """Trades of [start, end), none from after the clock; they add up to the bars of their minutes."""
+        first, last = max(start_ms, FIRST_TRADED_MS), min(end_ms, self._clock() + 1)
+        if first >= last or symbol not in self.symbols(venue):
+            return NO_TRADES
+        opened = first - first % MINUTE_MS
+        bars = self.bars(venue, symbol, MINUTE_MS, opened, last)
+        first_id = self._counts.before(venue, symbol, opened // MINUTE_MS) + 1
+        return make_trades(bars, _decimals(symbol), (self._seed, venue, symbol), first_id).between(first, last)
+
+    def moment_of(self, venue: str, symbol: str, trade_id: int) -> int:
+        """When the first trade with this id or a higher one was made, ms; just after the clock where there is none."""
+        now = self._clock()
+        if now < FIRST_TRADED_MS:
+            return now + 1
+        minute = self._counts.minute_of(venue, symbol, max(0, trade_id - 1))
+        found = self.trades(venue, symbol, minute * MINUTE_MS, (minute + 1) * MINUTE_MS)
+        later = found.traded_at_ms[found.trade_id >= trade_id]
+        return int(later[0]) if len(later) else now + 1
+
+    def has_recorded_trades(self, venue: str, symbol: str) -> bool:  # noqa: ARG002 - none has
+        """None are."""
+        return False
+
     def _compute(self, venue: str, symbol: str, length_ms: int, first_ms: int) -> BarColumns:
         """A block of bars as they are once all are closed: a stretch that every request for it can share."""
         minutes = _minutes(self._seed, venue, symbol, first_ms, first_ms + _block_ms(length_ms))
@@ -119,26 +163,25 @@ def _between(blocks: Sequence[BarColumns], first_ms: int, last_ms: int) -> BarCo
 def _minutes(seed: int, venue: str, symbol: str, first_ms: int, last_ms: int) -> BarColumns:
     minutes = np.arange(first_ms // MINUTE_MS, last_ms // MINUTE_MS, dtype=np.int64)
     edges = np.append(minutes, minutes[-1:] + 1)
-    base, quote = symbol.split(":", maxsplit=1)[0].split("/")
+    base, quote = _coins(symbol)
     level = _level(base) / _level(quote)
     walk = (
         _coin(seed, base, edges)
         - _coin(seed, quote, edges)
-        + _noise(_key(seed, venue, symbol), edges, 16) * VENUE_SIGMA * 4
+        + noise(key_of(seed, venue, symbol), edges, 16) * VENUE_SIGMA * 4
     )
-    decimals = max(0, 5 - math.floor(math.log10(level)))
+    decimals = _decimals(symbol)
     price = np.round(level * np.exp(walk), decimals)
     opened, close = price[:-1], price[1:]
-    wick_up, wick_down, size, trades = (
-        _uniform(_key(seed, venue, symbol, name), minutes) for name in ("up", "down", "size", "trades")
-    )
+    wick_up, wick_down, size = (uniform(key_of(seed, venue, symbol, name), minutes) for name in ("up", "down", "size"))
     body_high, body_low = np.maximum(opened, close), np.minimum(opened, close)
     high = np.maximum(body_high, np.round(body_high * (1 + wick_up * MINUTE_SIGMA), decimals))
     low = np.minimum(body_low, np.round(body_low * (1 - wick_down * MINUTE_SIGMA), decimals))
     # Value per minute: lognormal, twice as much in the afternoon (UTC) as at night.
-    cycle = 1.5 + 0.5 * np.sin((minutes % 1440) / 1440 * 2 * np.pi - 2.2)
+    cycle = _cycle(minutes)
     value_usd = 40_000 * cycle * np.exp(2.4 * (size - 0.5))
-    volume = np.round(value_usd / (close * _level(quote)), 5)
+    volume = np.round(value_usd / (close * _level(quote)), AMOUNT_DECIMALS)
+    ticks = path_ticks(opened, high, low, close, decimals)
     return BarColumns(
         minutes * MINUTE_MS,
         {
@@ -147,16 +190,39 @@ def _minutes(seed: int, venue: str, symbol: str, first_ms: int, last_ms: int) ->
             "low": low,
             "close": close,
             "volume_base": volume,
-            "volume_quote": np.round(volume * (opened + close) / 2, 5),
-            "trade_count": np.floor(10 + 200 * trades * cycle),
+            "volume_quote": quote_volume(ticks, group_units(volume), decimals),
+            "trade_count": _trade_counts(seed, venue, symbol, minutes, cycle),
         },
     )
+
+
+def _trade_counts(
+    seed: int, venue: str, symbol: str, minutes: NDArray[np.int64], cycle: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """At least ten a minute, more when more is traded; the same again after a period, which makes them quick to sum up."""
+    return np.floor(10 + 200 * uniform(key_of(seed, venue, symbol, "trades"), minutes % PERIOD_MINUTES) * cycle)
+
+
+def _cycle(minutes: NDArray[np.int64]) -> NDArray[np.float64]:
+    cycle: NDArray[np.float64] = 1.5 + 0.5 * np.sin((minutes % 1440) / 1440 * 2 * np.pi - 2.2)
+    return cycle
+
+
+def _coins(symbol: str) -> tuple[str, str]:
+    base, quote = symbol.split(":", maxsplit=1)[0].split("/")
+    return base, quote
+
+
+def _decimals(symbol: str) -> int:
+    """Of a price: about six digits."""
+    base, quote = _coins(symbol)
+    return max(0, 5 - math.floor(math.log10(_level(base) / _level(quote))))
 
 
 def _level(coin: str) -> float:
     if coin in STABLE:
         return 1.0
-    return LEVELS_USD.get(coin) or float(10 ** (4 * (_key(0, coin) % 10_000) / 10_000 - 2))
+    return LEVELS_USD.get(coin) or float(10 ** (4 * (key_of(0, coin) % 10_000) / 10_000 - 2))
 
 
 def _coin(seed: int, coin: str, minutes: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -164,43 +230,5 @@ def _coin(seed: int, coin: str, minutes: NDArray[np.int64]) -> NDArray[np.float6
         return np.zeros(len(minutes))
     total = np.zeros(len(minutes))
     for scale in SCALES_MINUTES:
-        total += MINUTE_SIGMA * math.sqrt(scale) * _noise(_key(seed, coin, str(scale)), minutes, scale)
+        total += MINUTE_SIGMA * math.sqrt(scale) * noise(key_of(seed, coin, str(scale)), minutes, scale)
     return total
-
-
-def _noise(key: int, minutes: NDArray[np.int64], scale: int) -> NDArray[np.float64]:
-    """Smooth noise in -1..1 for successive minutes; its knots are `scale` minutes apart."""
-    if scale == 1:
-        return 2 * _uniform(key, minutes) - 1
-    first, last = int(minutes[0]) // scale, int(minutes[-1]) // scale
-    # Mixing bits costs most of the time, so each knot is mixed once and not once a minute.
-    knots = _uniform(key, np.arange(first, last + 2, dtype=np.int64))
-    left, rise = knots[:-1], np.diff(knots)
-    if scale <= len(minutes):  # whole stretches between knots, cut afterwards: half the arithmetic
-        whole = left[:, None] + rise[:, None] * _smooth(np.arange(scale), scale)
-        between = whole.ravel()[minutes[0] - first * scale :][: len(minutes)]
-    else:
-        index = minutes // scale - first
-        between = left[index] + rise[index] * _smooth(minutes % scale, scale)
-    noise: NDArray[np.float64] = 2 * between - 1
-    return noise
-
-
-def _smooth(minutes: NDArray[np.int64], scale: int) -> NDArray[np.float64]:
-    """From 0 to 1 over `scale` minutes, level at both ends."""
-    part = minutes / scale
-    smooth: NDArray[np.float64] = part * part * (3 - 2 * part)
-    return smooth
-
-
-def _uniform(key: int, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-    """A number in 0..1 for each integer: the finaliser of splitmix64, which mixes every bit."""
-    x = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (x ^ (x >> np.uint64(31))).astype(np.float64) / 2**64
-
-
-@lru_cache(maxsize=4096)
-def _key(*parts: object) -> int:
-    return int.from_bytes(hashlib.sha256("|".join(map(str, parts)).encode()).digest()[:8], "big")

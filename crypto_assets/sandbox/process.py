@@ -17,6 +17,7 @@ from typing import IO, Self
 
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.sandbox.absences import Absence
+from crypto_assets.sandbox.budgets import Limit
 from crypto_assets.sandbox.config import SandboxConfig
 from crypto_assets.sandbox.faults import Fault
 
@@ -98,17 +99,37 @@ class SandboxProcess(AbstractContextManager["SandboxProcess"]):
         self._ask("DELETE", "faults")
 
     def set_absences(self, absences: Sequence[Absence]) -> None:
-        """From here on the venues have no bars there, and have all others."""
+        """From here on the venues have no bars and trades there, and have all others."""
         self._ask("POST", "absences", [absence.model_dump(mode="json") for absence in absences])
 
     def requests(self) -> Mapping[str, int]:
         """How often each `venue path` has been asked for."""
-        counted = self._ask("GET", "requests")["requests"]
-        return {str(key): int(str(value)) for key, value in counted.items()} if isinstance(counted, dict) else {}
+        return _counted(self._ask("GET", "requests")["requests"])
 
     def most_in_flight(self) -> int:
         """The most requests that were answered at the same time."""
         return int(str(self._ask("GET", "requests")["most_in_flight"]))
+
+    def set_limits(self, limits: Mapping[str, Limit]) -> None:
+        """From here on answer 429 to what exceeds a venue's limit."""
+        self._ask("POST", "limits", {venue: limit.model_dump() for venue, limit in limits.items()})
+
+    def clear_limits(self) -> None:
+        """No limits from here on."""
+        self._ask("DELETE", "limits")
+
+    def weights(self) -> Mapping[str, int]:
+        """What all requests to each venue weighed."""
+        return _counted(self._ask("GET", "requests")["weights"])
+
+    def busiest(self, venue: str) -> Mapping[str, int]:
+        """The most weight that arrived at a venue within any 1, 10 and 60 seconds, by those."""
+        windows = self._ask("GET", "requests")["busiest"]
+        return _counted(windows.get(venue)) if isinstance(windows, dict) else {}
+
+    def refused(self) -> Mapping[str, int]:
+        """How many requests to each venue exceeded its limit."""
+        return _counted(self._ask("GET", "requests")["refused"])
 
     def _ask(self, method: str, name: str, content: object = None) -> Mapping[str, object]:
         body = json.dumps(content).encode() if content is not None else None
@@ -117,6 +138,10 @@ class SandboxProcess(AbstractContextManager["SandboxProcess"]):
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
             found: Mapping[str, object] = json.loads(answer.read())
         return found
+
+
+def _counted(counts: object) -> dict[str, int]:
+    return {str(key): int(str(value)) for key, value in counts.items()} if isinstance(counts, dict) else {}
 
 
 def _arguments(config: SandboxConfig) -> list[str]:

@@ -1,4 +1,4 @@
-"""Playback of recorded bars: a folder's recordings.yaml and the files that it names.
+"""Playback of recorded bars and trades: a folder's recordings.yaml and the files that it names.
 
 What belongs here: reading and checking the folder, and serving exactly what the files hold. What does not: a venue's format.
 
@@ -6,6 +6,9 @@ recordings.yaml holds `bars:`, a list of {venue, symbol, timeframe, file, column
 .csv.gz); times are UTC; `columns.opened_at` names the column of opening times, and open, high, low, close, volume,
 volume_quote and trade_count may be mapped likewise. The clock of a series stands in the middle of its last bar, so that
 one is the bar still open. What a file does not hold, quote volume or trade count, is written as 0.
+
+It may also hold `trades:`, a list of {venue, symbol, file, columns}; see recorded_trades.py. The clock of a market that has
+trades only stands just after the last one; markets without recorded trades have none.
 """
 
 from __future__ import annotations
@@ -14,29 +17,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 import numpy as np
-import pyarrow as pa
 import yaml
-from numpy.typing import NDArray
-from pyarrow import csv, feather, parquet
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.sandbox.bars import COLUMNS, NO_BARS, BarColumns, aggregate
+from crypto_assets.sandbox.recorded_trades import TradeEntry, read_trades
+from crypto_assets.sandbox.recording_files import (
+    FILE,
+    RecordingError,
+    find_columns,
+    milliseconds,
+    numbers,
+    one_line,
+    read_file,
+    require_columns,
+)
+from crypto_assets.sandbox.trades import NO_TRADES, TradeColumns
 from crypto_assets.universe import Symbol, Timeframe, VenueName, timeframe_ms
 
-FILE = "recordings.yaml"
 # Names under which recordings keep what we call otherwise, tried in this order.
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "volume_base": ("volume_base", "volume"),
     "volume_quote": ("volume_quote", "quote_volume"),
     "trade_count": ("trade_count", "trades"),
 }
-
-
-class RecordingError(CryptoAssetsError):
-    """A folder of recordings that cannot be played."""
 
 
 class _Entry(BaseModel):
@@ -52,7 +59,14 @@ class _Entry(BaseModel):
 class _Listing(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    bars: list[_Entry] = Field(min_length=1)
+    bars: list[_Entry] = Field(default_factory=list)
+    trades: list[TradeEntry] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _has_some(self) -> Self:
+        if not self.bars and not self.trades:
+            raise ValueError("it lists neither bars nor trades")
+        return self
 
 
 @dataclass(frozen=True)
@@ -76,8 +90,22 @@ class Recordings:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._entries = _by_series(_read_listing(folder))
+        listing = _read_listing(folder)
+        self._entries = _by_series(listing.bars)
+        self._trade_entries = _by_market(listing.trades)
         self._read: dict[tuple[str, str, str], BarColumns] = {}
+        self._read_trades: dict[tuple[str, str], TradeColumns] = {}
+
+    def read_all(self) -> None:
+        """Read every file now.
+
+        Raises:
+            RecordingError: naming the file that cannot be played.
+        """
+        for key in self._entries:
+            self._columns(key)
+        for venue, symbol in self._trade_entries:
+            self._trades(venue, symbol)
 
     def series(self) -> list[RecordedSeries]:
         """What the folder holds, in the order of recordings.yaml."""
@@ -90,20 +118,33 @@ class Recordings:
 
     def symbols(self, venue: str) -> Sequence[str]:
         """Unified symbols recorded of the venue."""
-        return sorted({symbol for there, symbol, _ in self._entries if there == venue})
+        return sorted({key[1] for key in [*self._entries, *self._trade_entries] if key[0] == venue})
 
     def now_ms(self, venue: str, symbol: str | None) -> int:
-        """The middle of the market's last bar; without a market, the latest of the venue."""
-        moments = [
-            int(self._columns(key).opened_at_ms[-1]) + timeframe_ms(key[2]) // 2
-            for key in self._entries
-            if key[0] == venue and symbol in {None, key[1]}
-        ]
+        """The middle of the market's last bar, else just after its last trade; without a market, the venue's latest."""
+        if symbol is None:
+            moments = [self._market_now(venue, one) for one in self.symbols(venue)]
+        else:
+            moments = [self._market_now(venue, symbol)] if symbol in self.symbols(venue) else []
         return max(moments) if moments else int(datetime.now(UTC).timestamp() * 1000)
 
+    def _market_now(self, venue: str, symbol: str) -> int:
+        middles = [
+            int(self._columns(key).opened_at_ms[-1]) + timeframe_ms(key[2]) // 2
+            for key in self._entries
+            if key[:2] == (venue, symbol)
+        ]
+        return max(middles) if middles else int(self._trades(venue, symbol).traded_at_ms[-1]) + 1
+
+    def finest_ms(self, venue: str, symbol: str) -> int | None:
+        """The shortest length of bar recorded of the market, ms."""
+        lengths = [timeframe_ms(key[2]) for key in self._entries if key[:2] == (venue, symbol)]
+        return min(lengths, default=None)
+
     def listed_ms(self, venue: str, symbol: str) -> int:
-        """When the market's first recorded bar opens."""
-        return min(int(self._columns(key).opened_at_ms[0]) for key in self._entries if key[:2] == (venue, symbol))
+        """When the market's first recorded bar opens, or its first trade was made."""
+        firsts = [int(self._columns(key).opened_at_ms[0]) for key in self._entries if key[:2] == (venue, symbol)]
+        return min([*firsts, *map(int, self._trades(venue, symbol).traded_at_ms[:1])])
 
     def bars(self, venue: str, symbol: str, length_ms: int, start_ms: int, end_ms: int) -> BarColumns:
         """The recorded bars that open in [start, end); a coarser length is made from the finest that fits into it."""
@@ -121,6 +162,29 @@ class Recordings:
             return found
         coarse = aggregate(found, length_ms)
         return coarse.take((coarse.opened_at_ms >= start_ms) & (coarse.opened_at_ms < end_ms))
+
+    def trades(self, venue: str, symbol: str, start_ms: int, end_ms: int) -> TradeColumns:
+        """The recorded trades of [start, end), up to the market's clock."""
+        found = self._trades(venue, symbol)
+        return found.between(start_ms, min(end_ms, self.now_ms(venue, symbol) + 1)) if len(found) else found
+
+    def moment_of(self, venue: str, symbol: str, trade_id: int) -> int:
+        """When the first trade with this id or a higher one was made, ms; just after the clock where there is none."""
+        found, now = self._trades(venue, symbol), self.now_ms(venue, symbol)
+        later = found.traded_at_ms[np.searchsorted(found.trade_id, trade_id) :][:1]
+        return min([now + 1, *map(int, later)])
+
+    def has_recorded_trades(self, venue: str, symbol: str) -> bool:
+        """All are recorded."""
+        return (venue, symbol) in self._trade_entries
+
+    def _trades(self, venue: str, symbol: str) -> TradeColumns:
+        key = (venue, symbol)
+        if key not in self._trade_entries:
+            return NO_TRADES
+        if key not in self._read_trades:
+            self._read_trades[key] = read_trades(self._folder, self._trade_entries[key])
+        return self._read_trades[key]
 
     def _columns(self, key: tuple[str, str, str]) -> BarColumns:
         if key not in self._read:
@@ -150,17 +214,29 @@ def _by_series(entries: Sequence[_Entry]) -> dict[tuple[str, str, str], _Entry]:
     return found
 
 
-def _read_listing(folder: Path) -> list[_Entry]:
+def _by_market(entries: Sequence[TradeEntry]) -> dict[tuple[str, str], TradeEntry]:
+    found: dict[tuple[str, str], TradeEntry] = {}
+    for number, one in enumerate(entries):
+        known = found.setdefault((one.venue, one.symbol), one)
+        if known is not one:
+            raise RecordingError(
+                f"{FILE}: trades.{number}: {one.venue} {one.symbol} stands twice: {known.file} and {one.file}",
+                way_out="Remove one of the two.",
+            )
+    return found
+
+
+def _read_listing(folder: Path) -> _Listing:
     path = folder / FILE
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return _Listing.model_validate(content if isinstance(content, dict) else {}).bars
+        return _Listing.model_validate(content if isinstance(content, dict) else {})
     except (OSError, UnicodeDecodeError) as error:
         raise RecordingError(
             f"Cannot read {path.name} in {folder.name}: {error}", way_out="Name a folder that holds one."
         ) from None
     except yaml.YAMLError as error:
-        raise RecordingError(f"{FILE} is no YAML: {_one_line(error)}", way_out="Correct it.") from None
+        raise RecordingError(f"{FILE} is no YAML: {one_line(error)}", way_out="Correct it.") from None
     except ValidationError as error:
         issue = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in issue["loc"]) or FILE
@@ -168,88 +244,13 @@ def _read_listing(folder: Path) -> list[_Entry]:
 
 
 def _read_bars(folder: Path, entry: _Entry) -> BarColumns:
-    table = _read_file(folder, entry.file)
-    names = {name: _column_name(table, name, entry) for name in ("opened_at", *COLUMNS)}
-    missing = [name for name in ("opened_at", *COLUMNS[:5]) if names[name] is None]
-    if missing:
-        raise RecordingError(
-            f"{entry.file} has no column for {', '.join(missing)}; it has {', '.join(table.column_names)}",
-            way_out=f"Map it in {FILE} under columns.",
-        )
-    if not table.num_rows:
-        raise RecordingError(f"{entry.file} holds no row", way_out="Replace or remove it.")
-    times = _milliseconds(table, str(names["opened_at"]), entry)
+    table = read_file(folder, entry.file)
+    wanted = {name: ALIASES.get(name, (name,)) for name in ("opened_at", *COLUMNS)}
+    names = find_columns(table, wanted, entry.columns, entry.file)
+    require_columns(table, names, ("opened_at", *COLUMNS[:5]), entry.file)
+    times = milliseconds(table, str(names["opened_at"]), entry.file)
     if (np.diff(times) <= 0).any():
         raise RecordingError(
             f"{entry.file}: opening times do not ascend", way_out="Sort it and remove what stands twice."
         )
-    return BarColumns(times, {name: _numbers(table, names[name], entry) for name in COLUMNS})
-
-
-def _read_file(folder: Path, name: str) -> pa.Table:
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise RecordingError(f"{name} leads out of the folder", way_out="Name files below the folder.")
-    try:
-        if path.suffix == ".parquet":
-            return parquet.read_table(path)
-        if path.suffix == ".feather":
-            return feather.read_table(path)
-        if path.name.endswith((".csv", ".csv.gz")):
-            return csv.read_csv(path)
-    except (OSError, ValueError) as error:  # Arrow's own errors are both
-        raise RecordingError(f"Cannot read {name}: {_one_line(error)}", way_out="Replace or remove it.") from None
-    raise RecordingError(f"{name} is neither Parquet, Feather nor CSV", way_out="Convert it.")
-
-
-def _column_name(table: pa.Table, name: str, entry: _Entry) -> str | None:
-    mapped = entry.columns.get(name) or entry.columns.get(name.removesuffix("_base"))
-    if mapped is not None:
-        if mapped not in table.column_names:
-            raise RecordingError(f"{entry.file} has no column '{mapped}' for {name}", way_out=f"Correct it in {FILE}.")
-        return mapped
-    return next((alias for alias in ALIASES.get(name, (name,)) if alias in table.column_names), None)
-
-
-def _numbers(table: pa.Table, column: str | None, entry: _Entry) -> NDArray[np.float64]:
-    if column is None:
-        return np.zeros(table.num_rows)
-    try:
-        numbers: NDArray[np.float64] = table[column].cast(pa.float64()).to_numpy()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise RecordingError(
-            f"{entry.file}: column {column}: {_one_line(error)}", way_out="Make it all numbers."
-        ) from None
-    if not np.isfinite(numbers).all():
-        row = int(np.flatnonzero(~np.isfinite(numbers))[0])
-        raise RecordingError(
-            f"{entry.file}: column {column}: row {row} holds no finite number", way_out="Remove that row."
-        )
-    return numbers
-
-
-def _milliseconds(table: pa.Table, column: str, entry: _Entry) -> NDArray[np.int64]:
-    try:
-        times: NDArray[np.int64] = _epoch(table[column]).to_numpy()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise RecordingError(
-            f"{entry.file}: column {column}: {_one_line(error)}",
-            way_out="Write each time as ISO 8601, or as epoch seconds or milliseconds.",
-        ) from None
-    return times if times[-1] > 10**11 else times * 1000  # seconds, where that would be 1973
-
-
-def _epoch(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Times as whole numbers: milliseconds, or what stood there if those were numbers."""
-    if column.null_count:
-        raise pa.ArrowInvalid("a row has no time")
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        has_zone = str(column[0]).endswith("Z") or "+" in str(column[0])
-        column = column.cast(pa.timestamp("ms", "UTC" if has_zone else None))
-    if pa.types.is_temporal(column.type):
-        column = column.cast(pa.timestamp("ms", getattr(column.type, "tz", None)))
-    return column.cast(pa.int64())
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    return BarColumns(times, {name: numbers(table, names[name], entry.file) for name in COLUMNS})

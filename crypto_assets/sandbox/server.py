@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,9 +19,10 @@ from aiohttp import web
 
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.sandbox.absences import Absence, WithAbsences
-from crypto_assets.sandbox.bars import BarSource
+from crypto_assets.sandbox.budgets import Budgets, LimitError, parse_limits
 from crypto_assets.sandbox.config import HOST, SandboxConfig
 from crypto_assets.sandbox.faults import ON_ROWS, Fault, FaultError, FaultPlan, parse_faults, parse_models, spoil_rows
+from crypto_assets.sandbox.trades import MarketSource
 from crypto_assets.sandbox.venues import FORMATS, VenueFormat
 from crypto_assets.sandbox.venues.exchange import Asked, Reply, UnreadableNumberError
 
@@ -42,12 +44,13 @@ class Counts:
 
 
 class SandboxApp:
-    """The request handlers over one source of bars; constructing it serves nothing."""
+    """The request handlers over one market; constructing it serves nothing."""
 
-    def __init__(self, source: BarSource, plan: FaultPlan) -> None:
+    def __init__(self, source: MarketSource, plan: FaultPlan) -> None:
         self._source = WithAbsences(source)
         self._plan = plan
         self._counts = Counts()
+        self._budgets = Budgets()
         self._formats: dict[str, VenueFormat] = {host: one for one in FORMATS for host in one.hosts}
 
     def application(self) -> web.Application:
@@ -58,6 +61,8 @@ class SandboxApp:
         app.router.add_post("/__sandbox__/faults", self._set_faults)
         app.router.add_delete("/__sandbox__/faults", self._clear_faults)
         app.router.add_post("/__sandbox__/absences", self._set_absences)
+        app.router.add_post("/__sandbox__/limits", self._set_limits)
+        app.router.add_delete("/__sandbox__/limits", self._clear_limits)
         app.router.add_get("/{host}/{path:.*}", self._venue)
         return app
 
@@ -65,8 +70,16 @@ class SandboxApp:
         return web.json_response({"status": "ok", "venues": sorted(one.venue for one in FORMATS)})
 
     async def _requests(self, _request: web.Request) -> web.Response:
-        counts = self._counts
-        return web.json_response({"requests": dict(counts.requests), "most_in_flight": counts.most_in_flight})
+        counts, budgets = self._counts, self._budgets
+        return web.json_response(
+            {
+                "requests": dict(counts.requests),
+                "most_in_flight": counts.most_in_flight,
+                "weights": dict(budgets.weights),
+                "busiest": budgets.busiest(),
+                "refused": {venue: count for venue, count in budgets.refused.items() if count},
+            }
+        )
 
     async def _set_faults(self, request: web.Request) -> web.Response:
         try:
@@ -87,6 +100,18 @@ class SandboxApp:
             return web.json_response({"error": str(error)}, status=400)
         return web.json_response({"absences": len(self._source.absences)})
 
+    async def _set_limits(self, request: web.Request) -> web.Response:
+        try:
+            limits = parse_limits(await request.json())
+        except (LimitError, json.JSONDecodeError) as error:
+            return web.json_response({"error": str(error)}, status=400)
+        self._budgets.set_limits(limits)
+        return web.json_response({"limits": len(limits)})
+
+    async def _clear_limits(self, _request: web.Request) -> web.Response:
+        self._budgets.set_limits({})
+        return web.json_response({"limits": 0})
+
     async def _venue(self, request: web.Request) -> web.StreamResponse:
         form = self._formats.get(request.match_info["host"])
         if form is None:
@@ -106,20 +131,34 @@ class SandboxApp:
     async def _answer(
         self, request: web.Request, form: VenueFormat, path: str, faults: Sequence[Fault]
     ) -> web.StreamResponse:
-        asked = Asked(form.venue, path, dict(request.query), self._source, faults)
+        asked = Asked(form.venue, path, _query(request), self._source, faults, self._plan.seed)
+        reply = _reply(form, asked)  # first, as it says what the request weighs
+        wait = self._budgets.arrived(form.venue, reply.weight)
+        used = {form.used_weight_header: str(self._budgets.used(form.venue))} if form.used_weight_header else {}
+        if wait > 0:
+            headers = used | {"Retry-After": str(math.ceil(wait)), "Date": _http_date(asked.now())}
+            return web.json_response(form.error(429), status=429, headers=headers)
         for fault in faults:
             broken = await _break_connection(request, fault) or _error_instead(form, asked, fault)
             if broken is not None:
                 return broken
-        try:
-            reply = form.answer(asked)
-        except UnreadableNumberError as error:
-            reply = form.bad_parameter(error.parameter, asked.now())
-        if reply is None:
-            return web.json_response(form.error(404), status=404)
         response = _written(reply, faults)
+        response.headers.update(used)
         slow = sum(fault.seconds for fault in faults if fault.kind == "slow_body")
         return await _dripped(request, response, slow) if slow > 0 else response
+
+
+def _query(request: web.Request) -> dict[str, str]:
+    """The query's parameters; one that comes several times has commas between its values."""
+    return {name: ",".join(request.query.getall(name)) for name in request.query}
+
+
+def _reply(form: VenueFormat, asked: Asked) -> Reply:
+    try:
+        reply = form.answer(asked)
+    except UnreadableNumberError as error:
+        return form.bad_parameter(error.parameter, asked.now())
+    return reply or Reply(form.error(404), asked.now(), 404)
 
 
 async def _break_connection(request: web.Request, fault: Fault) -> web.StreamResponse | None:

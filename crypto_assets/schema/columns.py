@@ -9,8 +9,9 @@ A column's comment in the database reads "<meaning> [<unit>]"; the unit alone st
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
-from sqlalchemy import Column, DateTime, Double, MetaData, Text, text
+from sqlalchemy import Column, DateTime, Double, MetaData, Numeric, Text, text
 from sqlalchemy.dialects.postgresql import REAL
 from sqlalchemy.types import TypeEngine
 
@@ -49,6 +50,11 @@ def moment(name: str, meaning: str, *, nullable: bool = False, server_default: s
 def number(name: str, meaning: str, *, unit: str, nullable: bool = False) -> Column[float]:
     """A measured or derived number: double precision."""
     return column(name, Double(), meaning, unit=unit, nullable=nullable)
+
+
+def exact(name: str, meaning: str, *, unit: str) -> Column[Decimal]:
+    """A number as the provider wrote it, every digit kept: numeric."""
+    return column(name, Numeric(), meaning, unit=unit)
 
 
 def feature(name: str, meaning: str, *, unit: str) -> Column[float]:

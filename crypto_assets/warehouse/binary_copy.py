@@ -1,7 +1,8 @@
 """PostgreSQL's binary COPY format, encoded with numpy: no loop over rows.
 
-What belongs here: turning columns of a batch into the bytes of `COPY … FROM STDIN (FORMAT binary)`, and refusing values
-that a column cannot hold. What does not: SQL (write.py). Source of the format: PostgreSQL's manual, "COPY", "Binary
+What belongs here: turning columns of a batch into the bytes of `COPY … FROM STDIN (FORMAT binary)`, values of fixed width
+among them, and refusing values that a column cannot hold. What does not: values of any width (binary_text.py,
+binary_numeric.py, binary_arrays.py) and SQL (write.py). Source of the format: PostgreSQL's manual, "COPY", "Binary
 Format"; of the values: the types' receive functions (big-endian; timestamps are microseconds since 2000-01-01 UTC).
 
 A row of the format is a list of (length, bytes) pairs, so rows whose fields have equal lengths are one numpy structured
@@ -10,25 +11,31 @@ array. Rows are grouped by that pattern (which fields are NULL, how long each te
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Double, Integer, SmallInteger, Text
-from sqlalchemy.dialects.postgresql import REAL
+from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Double, Integer, Numeric, SmallInteger, Text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL
 
-from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.warehouse.binary_arrays import encode_number_pairs
+from crypto_assets.warehouse.binary_fields import (
+    Array,
+    Bools,
+    Chosen,
+    Field,
+    FixedField,
+    ValueRefused,
+    wrong_type,
+)
+from crypto_assets.warehouse.binary_numeric import encode_numeric
+from crypto_assets.warehouse.binary_text import encode_json, encode_text
 
-type Array = NDArray[np.generic]
-type Values = Array | str | int | float | date | None
+type Values = Array | str | int | float | Decimal | date | None
 type Batch = Mapping[str, Values]
-type Int64s = NDArray[np.int64]
-type Bools = NDArray[np.bool_]
-type Chosen = slice | Int64s
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no header extension
 TRAILER = b"\xff\xff"
@@ -49,37 +56,7 @@ _WIRE_TYPES: tuple[tuple[type, str], ...] = (
     (Boolean, "?"),
     (DateTime, ">i8"),
     (Date, ">i4"),
-    (Text, "text"),
 )
-
-
-class ValueRefused(CryptoAssetsError):
-    """A batch holds something that its column cannot."""
-
-
-@dataclass(frozen=True)
-class _Encoded:
-    """One column, ready to be laid out.
-
-    Args:
-        wire: numpy type of a fixed-width field, or "text".
-        values: One value a row, or one for all (shape ()); for text, indices into `texts`.
-        nulls: Which rows are NULL; None where none is.
-        texts: The distinct texts, encoded; empty for other types.
-    """
-
-    wire: str
-    values: Array
-    nulls: Bools | None = None
-    texts: tuple[bytes, ...] = ()
-
-    def pattern(self) -> Int64s | None:
-        """A number a row: -1 for NULL, else the length of the text; None where all rows are alike."""
-        nulls = self.nulls if self.nulls is not None and self.nulls.ndim else None
-        if self.wire != "text" or not self.values.ndim:
-            return None if nulls is None else -nulls.astype(np.int64)
-        lengths = np.array([len(text) for text in self.texts] or [0], dtype=np.int64)[self.values.astype(np.int64)]
-        return lengths if nulls is None else np.where(nulls, -1, lengths)
 
 
 def batch_length(batch: Batch) -> int:
@@ -103,7 +80,7 @@ class EncodedBatch:
         rows: How many rows.
     """
 
-    def __init__(self, columns: Sequence[Column[object]], rows: int, fields: Sequence[_Encoded]) -> None:
+    def __init__(self, columns: Sequence[Column[object]], rows: int, fields: Sequence[Field]) -> None:
         self.columns = tuple(columns)
         self.rows = rows
         self._fields = tuple(fields)
@@ -129,7 +106,8 @@ def encode_batch(columns: Sequence[Column[object]], batch: Batch) -> EncodedBatc
 
     Args:
         columns: Which columns of the batch, with their types and whether they may be NULL.
-        batch: Column name → values. A scalar stands for all rows. NaN, NaT and None are NULL.
+        batch: Column name → values. A scalar stands for all rows. NaN, NaT and None are NULL. For numeric, numeric[][]
+            and jsonb, which hold no NaN: binary_numeric.py, binary_arrays.py and binary_text.py.
 
     Raises:
         ValueRefused: naming the column and what it cannot hold.
@@ -138,7 +116,7 @@ def encode_batch(columns: Sequence[Column[object]], batch: Batch) -> EncodedBatc
     return EncodedBatch(columns, rows, [_encode(column, batch[column.name], rows) for column in columns])
 
 
-def _same_pattern(encoded: Sequence[_Encoded], rows: int) -> Iterator[Chosen]:
+def _same_pattern(encoded: Sequence[Field], rows: int) -> Iterator[Chosen]:
     """Rows that share a pattern, group by group: stretches of them where they lie together, else their numbers."""
     if rows == 0:
         return
@@ -159,76 +137,98 @@ def _same_pattern(encoded: Sequence[_Encoded], rows: int) -> Iterator[Chosen]:
     yield from np.split(order, np.flatnonzero(np.diff(combined[order])) + 1)
 
 
-def _lay_out(encoded: Sequence[_Encoded], chosen: Chosen) -> Iterator[bytearray]:
+def _lay_out(fields: Sequence[Field], chosen: Chosen) -> Iterator[bytearray]:
     """The rows chosen, `_PIECE_ROWS` at a time: so many fit a processor's cache, and each row is visited for each column."""
     count = chosen.stop - chosen.start if isinstance(chosen, slice) else len(chosen)
     first = chosen.start if isinstance(chosen, slice) else int(chosen[0])
-    fields: list[tuple[str, str]] = [("fields", ">i2")]
-    contents: list[Array | None] = []
-    for index, column in enumerate(encoded):
-        wire, values = _field(column, chosen, first)
-        fields.append((f"length_{index}", ">i4"))
-        length = -1 if values is None else np.dtype(wire).itemsize
+    lengths = [field.length_of(first) for field in fields]
+    wire: list[tuple[str, str]] = [("fields", ">i2")]
+    for index, (field, length) in enumerate(zip(fields, lengths, strict=True)):
+        wire.append((f"length_{index}", ">i4"))
         if length > 0:
-            fields.append((f"value_{index}", wire))
-        contents.append(values if length > 0 else None)
-    blank = np.zeros((), dtype=fields)
-    blank["fields"] = len(encoded)
-    for index in range(len(encoded)):
-        blank[f"length_{index}"] = _length_of(encoded[index], first)
+            wire.append((f"value_{index}", field.wire_of(first)))
+    blank = np.zeros((), dtype=wire)
+    blank["fields"] = len(fields)
+    for index, length in enumerate(lengths):
+        blank[f"length_{index}"] = length
     for start in range(0, count, _PIECE_ROWS):
+        rows = _part(chosen, start, min(count, start + _PIECE_ROWS))
         piece = bytearray(blank.tobytes() * min(_PIECE_ROWS, count - start))
-        block = np.frombuffer(piece, dtype=fields)
-        for index, values in enumerate(contents):
-            if values is not None:
-                block[f"value_{index}"] = values if values.ndim == 0 else values[start : start + _PIECE_ROWS]
+        block = np.frombuffer(piece, dtype=wire)
+        for index, (field, length) in enumerate(zip(fields, lengths, strict=True)):
+            if length > 0:
+                block[f"value_{index}"] = field.taken(rows, length)
         yield piece
 
 
-def _length_of(column: _Encoded, row: int) -> int:
-    """Bytes of the column's field in a row; -1 for NULL."""
-    nulls = column.nulls
-    if nulls is not None and (nulls if nulls.ndim == 0 else nulls[row]):
-        return -1
-    if column.wire != "text":
-        return np.dtype(column.wire).itemsize
-    return len(column.texts[int(column.values if column.values.ndim == 0 else column.values[row])])
+def _part(chosen: Chosen, start: int, stop: int) -> Chosen:
+    """The rows chosen, from one to another."""
+    if isinstance(chosen, slice):
+        return slice(chosen.start + start, chosen.start + stop)
+    return chosen[start:stop]
 
 
-def _field(column: _Encoded, chosen: Chosen, first: int) -> tuple[str, Array | None]:
-    """Type and values of one field for the chosen rows; None for NULL."""
-    length = _length_of(column, first)
-    if length < 0:
-        return "S0", None
-    values = column.values if column.values.ndim == 0 else column.values[chosen]
-    if column.wire != "text":
-        return column.wire, values
-    texts = np.array(column.texts, dtype=f"S{max([1, *map(len, column.texts)])}")
-    return f"S{length}", texts[values.astype(np.int64)].astype(f"S{length}" if length else "S1")
-
-
-def _encode(column: Column[object], values: Values, rows: int) -> _Encoded:
-    wire = next((wire for kind, wire in _WIRE_TYPES if isinstance(column.type, kind)), None)
-    if wire is None or (isinstance(column.type, DateTime) and not column.type.timezone):
-        raise ValueRefused(f"Column {column.name} has the type {column.type}, which batches do not carry")
-    array = _as_array(column, values)
-    if wire == "text":
-        encoded = _encode_text(column, array)
-    elif isinstance(column.type, DateTime | Date):
-        encoded = _encode_time(column, array, wire)
-    elif wire == "?":
-        encoded = _encode_bool(column, array)
-    elif wire.startswith(">f"):
-        encoded = _encode_float(column, array, wire)
-    else:
-        encoded = _encode_int(column, array, wire)
-    nulls = encoded.nulls
-    if nulls is None or not nulls.any():
-        return _Encoded(encoded.wire, encoded.values, None, encoded.texts)
-    if not column.nullable:
+def _encode(column: Column[object], values: Values, rows: int) -> Field:
+    field = _encode_array(column, _as_array(column, values))
+    nulls = field.null_rows()
+    if nulls is not None and not column.nullable and nulls.any():
         row = int(np.flatnonzero(np.atleast_1d(nulls))[0])
         raise ValueRefused(f"Column {column.name} may not be NULL, and row {row} of {rows} is")
-    return encoded
+    return field
+
+
+def _encode_array(column: Column[object], array: Array) -> Field:
+    for kind, encode in _RAGGED_TYPES:
+        if isinstance(column.type, kind):
+            return encode(column, array)
+    wire = next((wire for kind, wire in _WIRE_TYPES if isinstance(column.type, kind)), None)
+    if wire is None or (isinstance(column.type, DateTime) and not column.type.timezone):
+        raise _not_carried(column)
+    if isinstance(column.type, DateTime | Date):
+        return _encode_time(column, array, wire)
+    if wire == "?":
+        return _encode_bool(column, array)
+    if wire.startswith(">f"):
+        return _encode_float(column, array, wire)
+    return _encode_int(column, array, wire)
+
+
+def _encode_text(column: Column[object], array: Array) -> Field:
+    return encode_text(column.name, array)
+
+
+def _encode_json(column: Column[object], array: Array) -> Field:
+    return encode_json(column.name, array)
+
+
+def _encode_numeric(column: Column[object], array: Array) -> Field:
+    if not _is_plain_numeric(column.type):
+        raise _not_carried(column)
+    return encode_numeric(column.name, array)
+
+
+def _encode_pairs(column: Column[object], array: Array) -> Field:
+    kind = column.type
+    if not isinstance(kind, ARRAY) or kind.dimensions != 2 or not _is_plain_numeric(kind.item_type):
+        raise _not_carried(column)
+    return encode_number_pairs(column.name, array)
+
+
+def _is_plain_numeric(kind: object) -> bool:
+    """Whether it keeps every digit: with a precision the server would round, and say nothing."""
+    return isinstance(kind, Numeric) and kind.precision is None and kind.scale is None
+
+
+def _not_carried(column: Column[object]) -> ValueRefused:
+    return ValueRefused(f"Column {column.name} has the type {column.type}, which batches do not carry")
+
+
+_RAGGED_TYPES: tuple[tuple[type, Callable[[Column[object], Array], Field]], ...] = (
+    (Text, _encode_text),
+    (Numeric, _encode_numeric),
+    (JSONB, _encode_json),
+    (ARRAY, _encode_pairs),
+)
 
 
 def _as_array(column: Column[object], values: Values) -> Array:
@@ -245,55 +245,30 @@ def _as_array(column: Column[object], values: Values) -> Array:
     return np.array(values)
 
 
-def _encode_text(column: Column[object], array: Array) -> _Encoded:
-    if array.dtype.kind not in "OU":
-        raise _wrong_type(column, array, "text")
-    found, distinct = pd.factorize(np.atleast_1d(array).astype(object))
-    texts = []
-    for value in distinct:
-        if not isinstance(value, str):
-            raise ValueRefused(f"Column {column.name}: expected text, and got {type(value).__name__} {value!r:.80}")
-        if "\0" in value:
-            raise ValueRefused(f"Column {column.name}: PostgreSQL's text holds no NUL byte, and got {value!r:.80}")
-        texts.append(_utf8(column, value))
-    nulls = np.asarray(found < 0)
-    codes: Array = np.where(nulls, 0, found).astype(np.int64)
-    if array.ndim == 0:
-        return _Encoded("text", codes.reshape(()), nulls.reshape(()), tuple(texts))
-    return _Encoded("text", codes, nulls, tuple(texts))
-
-
-def _utf8(column: Column[object], value: str) -> bytes:
-    try:
-        return value.encode()
-    except UnicodeEncodeError:
-        raise ValueRefused(f"Column {column.name}: expected text of valid characters, and got {value!r:.80}") from None
-
-
-def _encode_float(column: Column[object], array: Array, wire: str) -> _Encoded:
+def _encode_float(column: Column[object], array: Array, wire: str) -> FixedField:
     if array.dtype == object and array.ndim == 0 and array.item() is None:
         return _null(wire)
     if array.dtype.kind not in "fiu":
-        raise _wrong_type(column, array, "numbers")
+        raise wrong_type(column.name, array, "numbers")
     values = array.astype(np.float64)
     if wire == ">f4" and (np.isfinite(values) & (np.abs(values) > np.finfo(np.float32).max)).any():
         raise ValueRefused(f"Column {column.name}: expected numbers of single precision, and got one too large")
-    return _Encoded(wire, values, np.asarray(np.isnan(values)))
+    return FixedField(wire, values, np.asarray(np.isnan(values)))
 
 
-def _encode_bool(column: Column[object], array: Array) -> _Encoded:
+def _encode_bool(column: Column[object], array: Array) -> FixedField:
     if array.dtype == object:
         return _encode_objects(column, array, (bool, np.bool_), "?")
     if array.dtype.kind != "b":
-        raise _wrong_type(column, array, "booleans")
-    return _Encoded("?", array)
+        raise wrong_type(column.name, array, "booleans")
+    return FixedField("?", array)
 
 
-def _encode_int(column: Column[object], array: Array, wire: str) -> _Encoded:
+def _encode_int(column: Column[object], array: Array, wire: str) -> FixedField:
     if array.dtype == object:
         return _encode_objects(column, array, (int, np.integer), wire)
     if array.dtype.kind not in "iuf":
-        raise _wrong_type(column, array, "whole numbers")
+        raise wrong_type(column.name, array, "whole numbers")
     nulls = np.asarray(np.isnan(array.astype(np.float64)) if array.dtype.kind == "f" else np.zeros(array.shape, bool))
     known = np.where(nulls, 0, array)
     bits = np.dtype(wire).itemsize * 8
@@ -302,7 +277,7 @@ def _encode_int(column: Column[object], array: Array, wire: str) -> _Encoded:
         row = int(np.flatnonzero(~np.atleast_1d(whole))[0])
         wrong = np.atleast_1d(known)[row]
         raise ValueRefused(f"Column {column.name}: expected whole numbers of {bits} bits, and row {row} is {wrong}")
-    return _Encoded(wire, np.asarray(known).astype(np.int64), nulls)
+    return FixedField(wire, np.asarray(known).astype(np.int64), nulls)
 
 
 def _is_whole(known: Array, bits: int) -> Bools:
@@ -318,7 +293,7 @@ def _is_whole(known: Array, bits: int) -> Bools:
     return np.asarray((whole >= -(2 ** (bits - 1))) & (whole <= 2 ** (bits - 1) - 1))
 
 
-def _encode_objects(column: Column[object], array: Array, kinds: tuple[type, ...], wire: str) -> _Encoded:
+def _encode_objects(column: Column[object], array: Array, kinds: tuple[type, ...], wire: str) -> FixedField:
     """Arrays of Python objects with None for NULL, for types whose numpy arrays have no NULL."""
     items = np.atleast_1d(array).tolist()
     wrong = next((item for item in items if item is not None and not isinstance(item, kinds)), None)
@@ -333,14 +308,14 @@ def _encode_objects(column: Column[object], array: Array, kinds: tuple[type, ...
     kept = (
         _encode_int(column, values.reshape(shape), wire).values if wire != "?" else values.reshape(shape).astype(bool)
     )
-    return _Encoded(wire, np.asarray(kept), nulls.reshape(shape))
+    return FixedField(wire, np.asarray(kept), nulls.reshape(shape))
 
 
-def _encode_time(column: Column[object], array: Array, wire: str) -> _Encoded:
+def _encode_time(column: Column[object], array: Array, wire: str) -> FixedField:
     if array.dtype == object and array.ndim == 0 and array.item() is None:
         return _null(wire)
     if array.dtype.kind != "M":
-        raise _wrong_type(column, array, "times (datetime64, UTC)")
+        raise wrong_type(column.name, array, "times (datetime64, UTC)")
     nulls = np.asarray(np.isnat(array))
     micro = array.astype("datetime64[us]")
     # A unit coarser than a microsecond can hold times that do not fit, and numpy wraps around silently.
@@ -352,13 +327,20 @@ def _encode_time(column: Column[object], array: Array, wire: str) -> _Encoded:
     if not (is_kept & (number >= _OLDEST_US) & (number <= _NEWEST_US)).all():
         raise ValueRefused(f"Column {column.name}: expected times between 4713 BC and 294276, and got one outside")
     if isinstance(column.type, Date):
-        return _Encoded(wire, np.asarray(number // _DAY_US - _EPOCH_US // _DAY_US), nulls)
-    return _Encoded(wire, np.asarray(number - _EPOCH_US), nulls)
+        return FixedField(wire, np.asarray(number // _DAY_US - _EPOCH_US // _DAY_US), nulls)
+    return FixedField(wire, np.asarray(number - _EPOCH_US), nulls)
 
 
-def _null(wire: str) -> _Encoded:
-    return _Encoded(wire, np.zeros((), dtype=np.int64), np.ones((), dtype=bool))
+def _null(wire: str) -> FixedField:
+    return FixedField(wire, np.zeros((), dtype=np.int64), np.ones((), dtype=bool))
 
 
-def _wrong_type(column: Column[object], array: Array, expected: str) -> ValueRefused:
-    return ValueRefused(f"Column {column.name}: expected {expected}, and got an array of {array.dtype}")
+__all__ = [
+    "Array",
+    "Batch",
+    "EncodedBatch",
+    "ValueRefused",
+    "Values",
+    "batch_length",
+    "encode_batch",
+]

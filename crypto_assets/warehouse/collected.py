@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class under a function's name
 
 from crypto_assets.spans import Span
+from crypto_assets.warehouse.connection import Warehouse
 
 
 def read_collected(connection: Connection, dataset: str, venue: str, symbol: str, timeframe: str) -> list[Span]:
@@ -42,3 +43,13 @@ def mark_collected(
             " DO UPDATE SET collected = c.collected + excluded.collected, updated_at = now()",
             (dataset, venue, symbol, timeframe, start, end),
         )
+
+
+def collected_until(warehouse: Warehouse, dataset: str) -> dict[str, datetime]:
+    """For each venue the end of what was collected last of the dataset, of the series that is furthest behind; UTC."""
+    with warehouse.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT venue, min(upper(collected)) FROM ops.collected_ranges WHERE dataset = %s GROUP BY venue",
+            (dataset,),
+        )
+        return {venue: until.astimezone(UTC) for venue, until in cursor.fetchall() if until is not None}

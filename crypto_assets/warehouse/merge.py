@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class under a function's name
-from sqlalchemy import Column, Table
+from sqlalchemy import Column, Table, Text
 
 from crypto_assets.warehouse.binary_copy import Array, EncodedBatch, Values
 from crypto_assets.warehouse.copy_in import copy_rows, table_name
@@ -27,13 +27,19 @@ _STAGING = sql.Identifier("upsert_staging")
 RANGE_JOIN_ROWS = 1_000
 # So many distinct texts of a key column are listed when looking whether anything is there.
 LISTED_TEXTS = 50
+_SHOWN_EARLY = 1_000
+
+type _Condition = tuple[sql.Composable, list[object]]
 
 
 def may_hold(cursor: Cursor, table: Table, keys: Mapping[str, Values]) -> bool:
-    """Whether the table holds a row within the batch's range of keys; true, too, where that is not cheap to say."""
-    conditions = [_condition(name, given) for name, given in keys.items()]
-    known = [condition for condition in conditions if condition is not None]
-    if len(known) < len(conditions):
+    """Whether the table holds a row within the batch's range of keys; true, too, where that is not cheap to say.
+
+    Asked of the key's leading columns, up to the first with no short condition (a million trade ids): whatever else a
+    key of the batch has, it meets the condition, so where no row does, none of its keys is there.
+    """
+    known = list(_leading(table, keys))
+    if not known:
         return True
     query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(
         table_name(table), sql.SQL(" AND ").join(condition for condition, _ in known)
@@ -45,6 +51,15 @@ def may_hold(cursor: Cursor, table: Table, keys: Mapping[str, Values]) -> bool:
     row = cursor.fetchone()
     cursor.execute("SET LOCAL enable_seqscan = DEFAULT")
     return row is None or bool(row[0])
+
+
+def _leading(table: Table, keys: Mapping[str, Values]) -> Iterator[_Condition]:
+    """Conditions on the key's columns, in their order, as long as there is a short one."""
+    for column in table.primary_key.columns:
+        condition = _condition(column, keys[column.name])
+        if condition is None:
+            return
+        yield condition
 
 
 def merge(cursor: Cursor, table: Table, batch: EncodedBatch, keys: Mapping[str, Values]) -> int:
@@ -67,7 +82,7 @@ def merge(cursor: Cursor, table: Table, batch: EncodedBatch, keys: Mapping[str, 
         )
     )
     copy_rows(cursor, staging, batch)
-    known = _series_range(keys) if batch.rows >= RANGE_JOIN_ROWS else None
+    known = _series_range(table, keys) if batch.rows >= RANGE_JOIN_ROWS else None
     with _planned_without(cursor, *(("nestloop",) if known else ("hashjoin", "mergejoin"))):
         if known:
             cursor.execute(_merge_statement(table, batch.columns, staging, known[0]), known[1])
@@ -135,35 +150,53 @@ def _joined(separator: str, pattern: str, names: Sequence[sql.Identifier]) -> sq
     return sql.SQL(separator).join(sql.SQL(pattern).format(name) for name in names)
 
 
-def _series_range(keys: Mapping[str, Values]) -> tuple[sql.Composable, list[object]] | None:
-    """The condition that bounds one series, and its values; None where more than a time or number varies."""
-    varied = [values for values in keys.values() if isinstance(values, np.ndarray)]
-    if len(varied) != 1 or varied[0].dtype.kind not in "Miu":
+def _series_range(table: Table, keys: Mapping[str, Values]) -> _Condition | None:
+    """The condition that bounds one series, and its values; None where the keys are not a series'.
+
+    A series' keys begin with columns of one value each, and a time or number comes next. What follows those (a trade's
+    id) may vary too.
+    """
+    columns = list(table.primary_key.columns)
+    bounded = next((index for index, column in enumerate(columns) if _varies(keys[column.name])), len(columns))
+    if bounded == len(columns) or not _has_bounds(keys[columns[bounded].name]):
         return None
-    known = [condition for name, given in keys.items() if (condition := _condition(name, given)) is not None]
+    # Behind the time, only single values narrow the range further.
+    wanted = [column for index, column in enumerate(columns) if index <= bounded or not _varies(keys[column.name])]
+    known = [condition for column in wanted if (condition := _condition(column, keys[column.name])) is not None]
     qualified = sql.SQL(" AND ").join(condition for condition, _ in known)
     return qualified, [value for _, values in known for value in values]
 
 
-def _condition(name: str, given: Values) -> tuple[sql.Composable, list[object]] | None:
+def _varies(given: Values) -> bool:
+    return isinstance(given, np.ndarray)
+
+
+def _has_bounds(given: Values) -> bool:
+    """Whether it is an array of times or whole numbers."""
+    return isinstance(given, np.ndarray) and given.dtype.kind in "Miu"
+
+
+def _condition(column: Column[object], given: Values) -> _Condition | None:
     """A condition that all keys of the batch meet, and its values; None where there is no short one."""
-    column = sql.Identifier(name)
+    name = sql.Identifier(column.name)
     if not isinstance(given, np.ndarray):
-        return sql.SQL("{} = %s").format(column), [given]
+        return sql.SQL("{} = %s").format(name), [given]
     if given.dtype.kind == "M":
         micro = given.astype("datetime64[us]")
         bounds: list[object] = [f"{np.datetime_as_string(bound)}+00" for bound in (micro.min(), micro.max())]
-        return sql.SQL("{} BETWEEN %s::timestamptz AND %s::timestamptz").format(column), bounds
+        return sql.SQL("{} BETWEEN %s::timestamptz AND %s::timestamptz").format(name), bounds
     if given.dtype.kind in "iu":
-        return sql.SQL("{} BETWEEN %s AND %s").format(column), [int(given.min()), int(given.max())]
-    return _listed(column, given)
+        return sql.SQL("{} BETWEEN %s AND %s").format(name), [int(given.min()), int(given.max())]
+    return _listed(name, given) if isinstance(column.type, Text) else None
 
 
-def _listed(column: sql.Identifier, given: Array) -> tuple[sql.Composable, list[object]] | None:
-    distinct = pd.unique(given.astype(object))
-    if given.dtype.kind not in "OU" or len(distinct) > LISTED_TEXTS:
-        return None
-    return sql.SQL("{} = ANY(%s)").format(column), [list(distinct)]
+def _listed(name: sql.Identifier, given: Array) -> _Condition | None:
+    # Most columns of too many texts show it early, and a million need not be told apart.
+    for texts in (given[:_SHOWN_EARLY], given):
+        distinct = pd.unique(texts.astype(object))
+        if len(distinct) > LISTED_TEXTS:
+            return None
+    return sql.SQL("{} = ANY(%s)").format(name), [list(distinct)]
 
 
 @contextmanager

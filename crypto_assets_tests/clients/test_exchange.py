@@ -8,7 +8,8 @@ import pytest
 
 from crypto_assets.clients.exchange import SETTLE, BarPage, Exchange
 from crypto_assets.clients.exchange_bars import NUMBERS
-from crypto_assets.clients.transport import Malformed, ProviderError, Rejected, RetryPolicy, Throttled, Unavailable
+from crypto_assets.clients.failures import Malformed, ProviderError, Rejected, Throttled, Unavailable
+from crypto_assets.clients.transport import RetryPolicy
 from crypto_assets.sandbox.config import SandboxConfig
 from crypto_assets.sandbox.faults import Fault
 from crypto_assets.sandbox.market import SeededMarket

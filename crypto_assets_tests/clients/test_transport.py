@@ -5,18 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from crypto_assets.clients.transport import (
-    BreakerOpen,
-    Budget,
-    Malformed,
-    Rejected,
-    RetryPolicy,
-    Throttled,
-    Transport,
-    Unavailable,
-    http_date,
-    retry_after_seconds,
-)
+from crypto_assets.clients.failures import BreakerOpen, Malformed, Rejected, Throttled, Unavailable
+from crypto_assets.clients.pacing import LocalPace
+from crypto_assets.clients.transport import RetryPolicy, Transport, http_date, retry_after_seconds
 
 
 class Script:
@@ -64,7 +55,7 @@ def test_a_refusal_is_final() -> None:
 def test_retry_after_is_kept_to_the_second() -> None:
     transport, pauses = _transport()
     transport.call(Script(Throttled("slow down", retry_after_seconds=7)))
-    assert _retries(pauses) == [7]
+    assert _retries(pauses) == pytest.approx([7], abs=0.05)  # the pace's first slot after it
 
 
 def test_a_wait_longer_than_the_bound_gives_the_market_up_at_once() -> None:
@@ -104,12 +95,16 @@ def test_refusals_do_not_open_the_breaker() -> None:
     assert transport.breaker_state == "closed"
 
 
-def test_requests_are_spaced_evenly() -> None:
-    pauses: list[float] = []
-    budget = Budget(10, sleep=pauses.append)
-    for _ in range(4):
-        budget.wait()
-    assert [round(pause, 1) for pause in pauses] == [0.1, 0.2, 0.3]  # the clock stands still, so the slots add up
+def test_slots_are_spaced_evenly_and_a_dear_request_takes_several() -> None:
+    pace = LocalPace(10, clock=lambda: 100.0)  # the clock stands still, so the slots add up
+    waits = [pace.reserve(cost) for cost in (1, 1, 2.5, 1)]
+    assert waits == pytest.approx([0, 0.1, 0.2, 0.45])
+
+
+def test_no_slot_comes_before_the_rest_is_over() -> None:
+    pace = LocalPace(10, clock=lambda: 100.0)
+    pace.rest(30)
+    assert [pace.reserve(1), pace.reserve(1)] == pytest.approx([30, 30.1])
 
 
 def test_retry_after_comes_as_seconds_or_as_a_date() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from crypto_assets.sandbox.recordings import RecordingError, Recordings, list_series
+from crypto_assets.sandbox.recording_files import RecordingError
+from crypto_assets.sandbox.recordings import Recordings, list_series
 from crypto_assets_tests.playing import RECORDINGS, needs_recordings
 
 HOUR = 3_600_000

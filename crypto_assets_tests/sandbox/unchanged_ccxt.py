@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
 import ccxt
@@ -21,11 +21,21 @@ class Client(Protocol):
     markets: dict[str, dict[str, object]]
     timeout: int
 
-    def load_markets(self) -> dict[str, object]: ...
+    def load_markets(self, reload: bool = False) -> dict[str, object]: ...
     def fetch_time(self) -> int: ...
     def fetch_ohlcv(
         self, symbol: str, timeframe: str, since: int | None = None, limit: int | None = None
     ) -> list[list[float]]: ...
+    def fetch_trades(
+        self,
+        symbol: str,
+        since: int | None = None,
+        limit: int | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> list[Mapping[str, object]]: ...
+    def fetch_order_book(self, symbol: str, limit: int | None = None) -> Mapping[str, object]: ...
+    def fetch_tickers(self, symbols: Sequence[str] | None = None) -> Mapping[str, Mapping[str, float]]: ...
+    def fetch_ticker(self, symbol: str) -> Mapping[str, float]: ...
 
 
 def client_of(url: str, venue: str) -> Client:

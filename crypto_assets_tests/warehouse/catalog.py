@@ -32,7 +32,7 @@ SELECT n.nspname || '.' || c.relname, a.attname::text, format_type(a.atttypid, a
   LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname = ANY(%s) AND c.relname !~ 'yoyo'
    AND a.attnum > 0 AND NOT a.attisdropped
- ORDER BY n.nspname, c.relname, a.attnum
+ ORDER BY n.nspname, c.relname, a.attname
 """
 
 type Catalog = dict[str, dict[str, object]]
@@ -46,7 +46,7 @@ def load_tables() -> None:
 
 
 def catalog_of(connection: Connection) -> Catalog:
-    """Table → kind, partitioning, comment, primary key and, in order, the columns with all that defines them."""
+    """Table → kind, partitioning, comment, primary key and, by name, the columns with all that defines them."""
     with connection.cursor() as cursor:
         cursor.execute(_TABLES, (list(SCHEMAS),))
         catalog: Catalog = {

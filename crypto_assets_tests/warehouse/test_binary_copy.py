@@ -10,8 +10,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg2 import sql
-from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Double, Integer, Numeric, SmallInteger, Text
-from sqlalchemy.dialects.postgresql import REAL
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    Integer,
+    LargeBinary,
+    Numeric,
+    SmallInteger,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, REAL
 from sqlalchemy.types import TypeEngine
 
 from crypto_assets.warehouse.binary_copy import Batch, ValueRefused, encode_batch
@@ -184,6 +196,16 @@ def test_null_in_a_column_that_may_not_be_null_is_refused_with_its_row() -> None
         encode_batch([column], {"c0": np.array([1.0, np.nan])})
 
 
-def test_types_that_have_no_encoding_are_refused_by_name() -> None:
-    with pytest.raises(ValueRefused, match="NUMERIC"):
-        encode_batch([Column("c0", Numeric())], {"c0": np.array([1.0])})
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [
+        (LargeBinary(), "BLOB|BYTEA"),
+        (DateTime(), "DATETIME|TIMESTAMP"),
+        (Numeric(10, 2), r"NUMERIC\(10, 2\)"),  # the server would round, and say nothing
+        (ARRAY(Numeric), "ARRAY|NUMERIC"),
+        (ARRAY(Text, dimensions=2), "ARRAY|TEXT"),
+    ],
+)
+def test_types_that_have_no_encoding_are_refused_by_name(kind: TypeEngine[object], named: str) -> None:
+    with pytest.raises(ValueRefused, match=named):
+        encode_batch([Column("c0", kind)], {"c0": np.array([None], dtype=object)})

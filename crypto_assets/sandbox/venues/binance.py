@@ -3,14 +3,17 @@
 Format: Binance's REST documents. A row is [open ms, open, high, low, close, volume, close ms, quote volume, trades, taker
 base, taker quote, "0"], ascending. startTime and endTime bound opening times, both inclusive. The answer starts at the
 first bar at or after startTime, however far behind it that is. A limit above the venue's is cut without a word. Weeks,
-months and three days, whose bars do not begin on multiples of their length, are not served, nor are seconds.
+months and three days, whose bars do not begin on multiples of their length, are not served, nor are seconds. Klines weigh 2,
+exchangeInfo 20. Trades, books and tickers: binance_trades.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from crypto_assets.sandbox.bars import BarColumns
+from crypto_assets.sandbox.venues.binance_trades import agg_trades, day_tickers, depth, market_id
 from crypto_assets.sandbox.venues.exchange import FAR_MS, Asked, Reply, counts, split, texts
 
 LENGTHS = {
@@ -29,6 +32,13 @@ LENGTHS = {
 }
 
 
+_MORE_OF_SPOT: Mapping[str, Callable[[Asked], Reply]] = {
+    "/aggTrades": agg_trades,
+    "/depth": depth,
+    "/ticker/24hr": day_tickers,
+}
+
+
 @dataclass(frozen=True)
 class Binance:
     """One of them: they differ in host, prefix, page limit and market list."""
@@ -37,16 +47,21 @@ class Binance:
     hosts: tuple[str, ...]
     prefix: str
     limit: int
+    used_weight_header: str | None = "X-MBX-USED-WEIGHT-1M"
 
     def answer(self, asked: Asked) -> Reply | None:
-        """klines, exchangeInfo, time."""
+        """klines, exchangeInfo, time; of the spot markets also aggTrades, depth and ticker/24hr."""
         name = asked.path.removeprefix(self.prefix)
+        if self.prefix == "/api/v3" and name in _MORE_OF_SPOT:
+            return _MORE_OF_SPOT[name](asked)
         if name == "/klines":
             return self._klines(asked)
         if name == "/exchangeInfo":
             symbols = [self._market(symbol, asked) for symbol in asked.source.symbols(self.venue)]
             return Reply(
-                {"timezone": "UTC", "serverTime": asked.now(), "rateLimits": [], "symbols": symbols}, asked.now()
+                {"timezone": "UTC", "serverTime": asked.now(), "rateLimits": [], "symbols": symbols},
+                asked.now(),
+                weight=20,
             )
         if name == "/time":
             return Reply({"serverTime": asked.now()}, asked.now())
@@ -85,7 +100,7 @@ class Binance:
         span = (asked.number("startTime", 0), asked.number("endTime", FAR_MS) + 1)
         page = asked.first_bars if "startTime" in asked.query else asked.last_bars
         rows: list[object] = list(rows_of(page(symbol, length, span, limit), length))
-        return Reply(rows, now, rows=rows)
+        return Reply(rows, now, rows=rows, weight=2)
 
     def _market(self, symbol: str, asked: Asked) -> dict[str, object]:
         base, quote = split(symbol)
@@ -123,11 +138,6 @@ class Binance:
                 "underlyingType": "COIN",
             }
         return market
-
-
-def market_id(symbol: str) -> str:
-    """BTC/USDT is BTCUSDT."""
-    return "".join(split(symbol))
 
 
 def rows_of(bars: BarColumns, length_ms: int) -> list[list[object]]:

@@ -1,11 +1,13 @@
 """Coinbase Advanced Trade, public part: GET …/market/products and …/candles.
 
 Format: Coinbase's Advanced Trade documents. {"candles": [{"start", "low", "high", "open", "close", "volume"}, …]}, texts,
-newest first; start and end are inclusive seconds; fewer than 350 candles a request; there is no four-hour bar.
+newest first; start and end are inclusive seconds; fewer than 350 candles a request; there is no four-hour bar. Trades and
+books: coinbase_trades.py.
 """
 
 from __future__ import annotations
 
+from crypto_assets.sandbox.venues.coinbase_trades import book, day_fields, product_id, refused, trades
 from crypto_assets.sandbox.venues.exchange import Asked, Reply, split, texts
 
 LENGTHS = {
@@ -19,7 +21,7 @@ LENGTHS = {
     "ONE_DAY": 86_400_000,
 }
 LIMIT = 350
-_PRODUCTS = "/api/v3/brokerage/market/products"
+_PRODUCTS, _BOOK = "/api/v3/brokerage/market/products", "/api/v3/brokerage/market/product_book"
 
 
 class Coinbase:
@@ -27,9 +29,10 @@ class Coinbase:
 
     venue = "coinbase"
     hosts = ("api.coinbase.com",)
+    used_weight_header = None
 
     def answer(self, asked: Asked) -> Reply | None:
-        """Products, candles, currencies, rates, time."""
+        """Products, candles, trades, books, currencies, rates, time."""
         symbols = asked.source.symbols("coinbase")
         coins = sorted({split(symbol)[0] for symbol in symbols})
         lists: dict[str, object] = {
@@ -54,12 +57,13 @@ class Coinbase:
         if asked.path in lists:
             return Reply(lists[asked.path], asked.now())
         if asked.path == _PRODUCTS:
-            is_spot = asked.query.get("product_type", "SPOT") != "FUTURE"
-            products = [_product(symbol) for symbol in symbols] if is_spot else []
-            return Reply({"products": products, "num_products": len(products)}, asked.now())
-        if asked.path.startswith(_PRODUCTS) and asked.path.endswith("/candles"):
-            return self._candles(asked, asked.path.removeprefix(_PRODUCTS + "/").removesuffix("/candles"))
-        return None
+            return _products(asked)
+        if asked.path == _BOOK:
+            return book(asked)
+        product, _, name = asked.path.removeprefix(_PRODUCTS + "/").partition("/")
+        if not asked.path.startswith(_PRODUCTS) or name not in {"candles", "ticker"}:
+            return None
+        return self._candles(asked, product) if name == "candles" else trades(asked, product)
 
     def error(self, status: int) -> object:
         """{"error", "message"}."""
@@ -68,18 +72,18 @@ class Coinbase:
 
     def bad_parameter(self, name: str, now_ms: int) -> Reply:
         """INVALID_ARGUMENT."""
-        return _refused("INVALID_ARGUMENT", f"{name} must be an integer", now_ms, 400)
+        return refused("INVALID_ARGUMENT", f"{name} must be an integer", now_ms, 400)
 
     def _candles(self, asked: Asked, product: str) -> Reply:
-        symbol = asked.find_symbol(product, lambda one: "-".join(split(one)))
+        symbol = asked.find_symbol(product, product_id)
         if symbol is None:
-            return _refused("NOT_FOUND", "valid product_id is required", asked.now(), 404)
+            return refused("NOT_FOUND", "valid product_id is required", asked.now(), 404)
         length, now = LENGTHS.get(asked.query.get("granularity", "")), asked.now(symbol)
         if length is None:
-            return _refused("INVALID_ARGUMENT", "unsupported granularity", now, 400)
+            return refused("INVALID_ARGUMENT", "unsupported granularity", now, 400)
         start, end = asked.number("start", 0) * 1000, asked.number("end", 0) * 1000
         if (end - start) // length >= LIMIT:
-            return _refused("INVALID_ARGUMENT", "number of candles requested should be less than 350", now, 400)
+            return refused("INVALID_ARGUMENT", "number of candles requested should be less than 350", now, 400)
         bars = asked.bars(symbol, length, start, min(end, now) + 1)
         text = texts(bars)
         oldest_first: list[object] = [
@@ -98,13 +102,22 @@ class Coinbase:
         return Reply({"candles": rows}, now, rows=rows)
 
 
+def _products(asked: Asked) -> Reply:
+    """All products, or those named."""
+    is_spot = asked.query.get("product_type", "SPOT") != "FUTURE"
+    wanted = asked.query["product_ids"].split(",") if "product_ids" in asked.query else None
+    products = [
+        _product(symbol) | day_fields(asked, symbol)
+        for symbol in asked.source.symbols("coinbase")
+        if is_spot and (wanted is None or product_id(symbol) in wanted)
+    ]
+    return Reply({"products": products, "num_products": len(products)}, asked.now())
+
+
 def _product(symbol: str) -> dict[str, object]:
     base, quote = split(symbol)
     return {
         "product_id": f"{base}-{quote}",
-        "price": "1",
-        "price_percentage_change_24h": "0",
-        "volume_24h": "1",
         "volume_percentage_change_24h": "0",
         "base_increment": "0.00000001",
         "quote_increment": "0.00001",
@@ -137,10 +150,6 @@ def _product(symbol: str) -> dict[str, object]:
         "display_name": f"{base}-{quote}",
         "product_venue": "CBE",
     }
-
-
-def _refused(error: str, message: str, now_ms: int, status: int) -> Reply:
-    return Reply({"error": error, "error_details": message, "message": message}, now_ms, status)
 
 
 FORMAT = Coinbase()

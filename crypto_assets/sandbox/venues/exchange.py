@@ -1,6 +1,7 @@
-"""What the venues' formats have in common: the request, the answer, and the way to bars.
+"""What the venues' formats have in common: the request, the answer, and the way to bars and books.
 
-What belongs here: types and the two or three lines each format would repeat. What does not: anything of one venue.
+What belongs here: types and the two or three lines each format would repeat. What does not: pages of trades
+(trade_pages.py) and anything of one venue.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from crypto_assets.errors import CryptoAssetsError
-from crypto_assets.sandbox.bars import COLUMNS, BarColumns, BarSource
-from crypto_assets.sandbox.faults import ON_BARS, Fault, spoil_bars
+from crypto_assets.sandbox.bars import COLUMNS, BarColumns
+from crypto_assets.sandbox.books import Book, Side
+from crypto_assets.sandbox.faults import ON_BARS, Fault, spoil_bars, spoil_book
+from crypto_assets.sandbox.tickers import Traded, book_after, day_traded
+from crypto_assets.sandbox.trades import MarketSource
 
 FAR_MS = 4_102_444_800_000  # 2100: behind every clock
-_WHOLE = re.compile(r"-?\d{1,15}")
+_WHOLE = re.compile(r"-?\d{1,19}")
 
 
 class UnreadableNumberError(CryptoAssetsError):
@@ -40,25 +44,39 @@ class Reply:
 
     Args:
         payload: What becomes JSON.
-        rows: The list of bar rows inside the payload, for faults that strike rows; None where there are no bars.
+        rows: The list of rows inside the payload (bars, trades, tickers), for faults that strike rows; None where there
+            are none.
         now_ms: The venue's clock, for the Date header.
+        weight: What the request counts for in the venue's budget.
     """
 
     payload: object
     now_ms: int
     status: int = 200
     rows: list[object] | None = None
+    weight: int = 1
+
+
+@dataclass(frozen=True)
+class Offers:
+    """Best bid and best ask as text, "0" where there is none."""
+
+    bid: str
+    bid_amount: str
+    ask: str
+    ask_amount: str
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request to a venue: path and query, the source of bars, the faults that strike it."""
+    """A request to a venue: path and query, the source, the faults that strike it, the seed of books."""
 
     venue: str
     path: str
     query: Mapping[str, str]
-    source: BarSource
+    source: MarketSource
     faults: Sequence[Fault] = field(default_factory=tuple)
+    seed: int = 0
 
     def now(self, symbol: str | None = None) -> int:
         """The venue's clock."""
@@ -88,8 +106,20 @@ class Asked:
                 return self._spoilt(found.take(slice(max(0, len(found) - limit), None)), symbol, length_ms)
             reach *= 4
 
-    def number(self, name: str, default: int) -> int:
-        """A query parameter as a whole number.
+    def book(self, symbol: str) -> Book:
+        """The order book, spoilt by the faults that concern books."""
+        day = day_traded(self.source, self.venue, symbol)
+        return spoil_book(book_after(day, (self.seed, self.venue, symbol)), self.faults)
+
+    def ticker(self, symbol: str) -> tuple[Traded, Offers]:
+        """The last 24 hours and the best offers."""
+        day = day_traded(self.source, self.venue, symbol)
+        book = book_after(day, (self.seed, self.venue, symbol))
+        best = [levels(side, 1) or [("0", "0")] for side in (book.bids, book.asks)]
+        return day, Offers(*best[0][0], *best[1][0])
+
+    def number(self, name: str, default: int, digits: int = 15) -> int:
+        """A query parameter as a whole number of at most so many digits.
 
         Raises:
             UnreadableNumberError: it is none.
@@ -97,7 +127,7 @@ class Asked:
         text = self.query.get(name)
         if text is None:
             return default
-        if not _WHOLE.fullmatch(text):
+        if not _WHOLE.fullmatch(text) or len(text.lstrip("-")) > digits:
             raise UnreadableNumberError(name)
         return int(text)
 
@@ -125,6 +155,10 @@ class VenueFormat(Protocol):
     def hosts(self) -> tuple[str, ...]:
         """Hosts of its REST addresses."""
 
+    @property
+    def used_weight_header(self) -> str | None:
+        """The header that tells the weight used in the running minute, where the venue has one."""
+
     def answer(self, asked: Asked) -> Reply | None:
         """The answer, or None where there is no such path."""
 
@@ -146,6 +180,12 @@ def texts(bars: BarColumns) -> dict[str, list[str]]:
     return {name: format_numbers(bars.values[name]) for name in COLUMNS[:-1]}
 
 
+def levels(side: Side, most: int) -> list[tuple[str, str]]:
+    """Price and amount of a side's best levels as text, best first."""
+    best = side.best(most)
+    return list(zip(format_numbers(best.prices), format_numbers(best.amounts), strict=True))
+
+
 def counts(bars: BarColumns) -> list[int]:
     """The number of trades of each bar."""
     found: list[int] = bars.values["trade_count"].astype(np.int64).tolist()
@@ -163,3 +203,8 @@ def format_numbers(column: NDArray[np.float64]) -> list[str]:
         )
         return written
     return [np.format_float_positional(number, trim="-") for number in column.tolist()]
+
+
+def format_number(number: float) -> str:
+    """One number as venues write it."""
+    return format_numbers(np.array([number]))[0]

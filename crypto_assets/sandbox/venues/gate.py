@@ -1,14 +1,17 @@
 """Gate spot: GET /api/v4/spot/candlesticks and the currency and pair lists.
 
 Format: Gate's API v4 documents. Rows of eight texts: [seconds, quote volume, close, high, low, open, base volume, closed];
-from and to are inclusive seconds; at most 1,000 points in a range, none more than 10,000 points back.
+from and to are inclusive seconds; at most 1,000 points in a range, none more than 10,000 points back. Trades, books and
+tickers: gate_trades.py.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 
 from crypto_assets.sandbox.venues.exchange import Asked, Reply, split, texts
+from crypto_assets.sandbox.venues.gate_trades import order_book, pair_id, tickers, trades
 
 LENGTHS = {
     "1m": 60_000,
@@ -24,6 +27,11 @@ LIMIT, REACH = 1000, 10_000
 _CONTRACTS = re.compile(
     r"/(futures|delivery)/[a-z]+/contracts|/options/underlyings"
 )  # ccxt asks for them; there are none
+_MARKET_DATA: Mapping[str, Callable[[Asked], Reply]] = {
+    "/spot/trades": trades,
+    "/spot/order_book": order_book,
+    "/spot/tickers": tickers,
+}
 
 
 class Gate:
@@ -31,13 +39,16 @@ class Gate:
 
     venue = "gate"
     hosts = ("api.gateio.ws",)
+    used_weight_header = None
 
     def answer(self, asked: Asked) -> Reply | None:
-        """candlesticks, currencies, pairs, time."""
+        """candlesticks, trades, order_book, tickers, currencies, pairs, time."""
         name = asked.path.removeprefix("/api/v4")
         symbols = asked.source.symbols("gate")
         if name == "/spot/candlesticks":
             return self._candlesticks(asked)
+        if name in _MARKET_DATA:
+            return _MARKET_DATA[name](asked)
         if name == "/spot/currency_pairs":
             return Reply([_pair(symbol) for symbol in symbols], asked.now())
         if name == "/margin/currency_pairs" or _CONTRACTS.fullmatch(name):
@@ -61,9 +72,7 @@ class Gate:
                 ],
                 asked.now(),
             )
-        if name == "/spot/time":
-            return Reply({"server_time": asked.now()}, asked.now())
-        return None
+        return Reply({"server_time": asked.now()}, asked.now()) if name == "/spot/time" else None
 
     def error(self, status: int) -> object:
         """{"label", "message"}."""
@@ -75,7 +84,7 @@ class Gate:
         return _refused("INVALID_PARAM_VALUE", f"Invalid value for parameter {name}", now_ms)
 
     def _candlesticks(self, asked: Asked) -> Reply:
-        symbol = asked.find_symbol(asked.query.get("currency_pair", ""), lambda one: "_".join(split(one)))
+        symbol = asked.find_symbol(asked.query.get("currency_pair", ""), pair_id)
         if symbol is None:
             return _refused("INVALID_CURRENCY_PAIR", "Invalid currency pair", asked.now())
         length = LENGTHS.get(asked.query.get("interval", ""))

@@ -2,19 +2,25 @@
 
 Format: Kraken's REST documents. {"error": [], "result": {pair: rows, "last": seconds}}; rows of eight: [seconds, open, high,
 low, close, vwap, volume, count]. Only the newest 720 closed bars and the open one are served, whatever `since` says; `last`
-is the newest closed one. Errors come with status 200. Week and fortnight are not served.
+is the newest closed one. Errors come with status 200. Week and fortnight are not served. Trades, books and
+tickers: kraken_trades.py.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable, Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
+from crypto_assets.sandbox.bars import BarColumns
 from crypto_assets.sandbox.venues.exchange import Asked, Reply, counts, format_numbers, split, texts
+from crypto_assets.sandbox.venues.kraken_names import alt, asset, find_pair, pair_id
+from crypto_assets.sandbox.venues.kraken_trades import depth, tickers, trades, unknown_pair
 
 MINUTES = frozenset({1, 5, 15, 30, 60, 240, 1440})
 REACH = 720
-_OLD = {"BTC": "XXBT", "ETH": "XETH", "XRP": "XXRP", "LTC": "XLTC", "XMR": "XXMR"}  # coins with Kraken's X prefix
-_FIAT = {"USD": "ZUSD", "EUR": "ZEUR"}
+_MARKET_DATA: Mapping[str, Callable[[Asked], Reply]] = {"/Trades": trades, "/Depth": depth, "/Ticker": tickers}
 
 
 class Kraken:
@@ -22,10 +28,13 @@ class Kraken:
 
     venue = "kraken"
     hosts = ("api.kraken.com",)
+    used_weight_header = None
 
     def answer(self, asked: Asked) -> Reply | None:
-        """OHLC, Assets, AssetPairs, Time."""
+        """OHLC, Trades, Depth, Ticker, Assets, AssetPairs, Time."""
         name = asked.path.removeprefix("/0/public")
+        if name in _MARKET_DATA:
+            return _MARKET_DATA[name](asked)
         symbols = asked.source.symbols("kraken")
         if name == "/OHLC":
             return self._ohlc(asked)
@@ -35,9 +44,9 @@ class Kraken:
             coins = {coin for symbol in symbols for coin in split(symbol)}
             return _result(
                 {
-                    _asset(coin): {
+                    asset(coin): {
                         "aclass": "currency",
-                        "altname": _alt(coin),
+                        "altname": alt(coin),
                         "decimals": 10,
                         "display_decimals": 5,
                         "status": "enabled",
@@ -59,12 +68,9 @@ class Kraken:
         return Reply({"error": [f"EGeneral:Invalid arguments:{name}"]}, now_ms)
 
     def _ohlc(self, asked: Asked) -> Reply:
-        wanted = asked.query.get("pair", "")
-        symbol = asked.find_symbol(wanted, pair_id) or asked.find_symbol(
-            wanted, lambda one: "".join(map(_alt, split(one)))
-        )
+        symbol = find_pair(asked, asked.query.get("pair", ""))
         if symbol is None:
-            return Reply({"error": ["EQuery:Unknown asset pair"]}, asked.now())
+            return unknown_pair(asked)
         minutes, now = asked.number("interval", 1), asked.now(symbol)
         if minutes not in MINUTES:
             return Reply({"error": ["EGeneral:Invalid arguments"]}, now)
@@ -72,8 +78,7 @@ class Kraken:
         newest = asked.last_bars(symbol, length, (now - now % length - REACH * length, now + 1), REACH + 1)
         bars = newest.take(newest.opened_at_ms > asked.number("since", 0) * 1000)
         text = texts(bars)
-        traded = bars.values["volume_base"] > 0  # Kraken says 0.0 where nothing was traded
-        vwap = format_numbers(np.where(traded, (bars.values["high"] + bars.values["low"]) / 2, 0).round(6))
+        vwap = format_numbers(_vwap(bars))
         rows: list[object] = [
             [at // 1000, o, h, low, c, w, v, n]
             for at, o, h, low, c, w, v, n in zip(
@@ -92,31 +97,22 @@ class Kraken:
         return Reply({"error": [], "result": {pair_id(symbol): rows, "last": last}}, now, rows=rows)
 
 
-def pair_id(symbol: str) -> str:
-    """BTC/USD is XXBTZUSD, SOL/USD is SOLUSD: the prefixes only come in pairs."""
-    base, quote = split(symbol)
-    if base in _OLD and quote in _FIAT:
-        return _OLD[base] + _FIAT[quote]
-    return _alt(base) + _alt(quote)
-
-
-def _asset(coin: str) -> str:
-    return _OLD.get(coin) or _FIAT.get(coin) or _alt(coin)
-
-
-def _alt(coin: str) -> str:
-    return {"BTC": "XBT", "DOGE": "XDG"}.get(coin, coin)
+def _vwap(bars: BarColumns) -> NDArray[np.float64]:
+    """Quote volume by base volume; 0 where nothing was traded, and the middle where no quote volume is known."""
+    base, quote = bars.values["volume_base"], bars.values["volume_quote"]
+    known = np.where(quote > 0, quote / np.where(base > 0, base, 1), (bars.values["high"] + bars.values["low"]) / 2)
+    return np.where(base > 0, known, 0).round(8)
 
 
 def _pair(symbol: str) -> dict[str, object]:
     base, quote = split(symbol)
     return {
-        "altname": _alt(base) + _alt(quote),
-        "wsname": f"{_alt(base)}/{_alt(quote)}",
+        "altname": alt(base) + alt(quote),
+        "wsname": f"{alt(base)}/{alt(quote)}",
         "aclass_base": "currency",
-        "base": _asset(base),
+        "base": asset(base),
         "aclass_quote": "currency",
-        "quote": _asset(quote),
+        "quote": asset(quote),
         "lot": "unit",
         "cost_decimals": 5,
         "pair_decimals": 5,

@@ -6,8 +6,12 @@ is "60m"; at most 500 bars; endTime is exclusive.
 
 from __future__ import annotations
 
-from crypto_assets.sandbox.venues.binance import market_id, rows_of
+from collections.abc import Callable, Mapping
+
+from crypto_assets.sandbox.venues.binance import rows_of
+from crypto_assets.sandbox.venues.binance_trades import market_id
 from crypto_assets.sandbox.venues.exchange import FAR_MS, Asked, Reply, split
+from crypto_assets.sandbox.venues.mexc_trades import agg_trades, day_tickers, depth
 
 LENGTHS = {
     "1m": 60_000,
@@ -19,6 +23,11 @@ LENGTHS = {
     "1d": 86_400_000,
 }
 LIMIT = 500
+_MARKET_DATA: Mapping[str, Callable[[Asked], Reply]] = {
+    "/api/v3/aggTrades": agg_trades,
+    "/api/v3/depth": depth,
+    "/api/v3/ticker/24hr": day_tickers,
+}
 
 
 class Mexc:
@@ -26,9 +35,12 @@ class Mexc:
 
     venue = "mexc"
     hosts = ("api.mexc.com", "contract.mexc.com")
+    used_weight_header = None
 
     def answer(self, asked: Asked) -> Reply | None:
-        """klines, exchangeInfo, time, and the contract list that ccxt always asks for."""
+        """klines, aggTrades, depth, ticker/24hr, exchangeInfo, time, and the contract list that ccxt always asks for."""
+        if asked.path in _MARKET_DATA:
+            return _MARKET_DATA[asked.path](asked)
         if asked.path == "/api/v3/klines":
             return self._klines(asked)
         if asked.path == "/api/v3/exchangeInfo":
@@ -41,6 +53,7 @@ class Mexc:
                     "symbols": [_market(symbol) for symbol in asked.source.symbols("mexc")],
                 },
                 asked.now(),
+                weight=10,
             )
         if asked.path == "/api/v3/time":
             return Reply({"serverTime": asked.now()}, asked.now())

@@ -3,11 +3,23 @@
 Format: OKX's v5 documents. {"code": "0", "msg": "", "data": rows}, newest first; rows of nine texts: [ms, open, high, low,
 close, volume, volume in base, volume in quote, confirm]. `before` and `after` are exclusive bounds below and above; of what
 lies between, the newest page is served. 300 a page; recent candles reach 1,440 bars back. Week and month are not served.
+Trades, books and tickers: okx_trades.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from crypto_assets.sandbox.venues.exchange import FAR_MS, Asked, Reply, split, texts
+from crypto_assets.sandbox.venues.okx_trades import (
+    books,
+    history_trades,
+    inst_id,
+    newest_trades,
+    ticker,
+    tickers,
+    unknown_instrument,
+)
 
 LENGTHS = {
     "1m": 60_000,
@@ -23,6 +35,13 @@ LENGTHS = {
     "1Dutc": 86_400_000,
 }
 LIMIT, RECENT_BARS = 300, 1440
+_MARKET_DATA: Mapping[str, Callable[[Asked], Reply]] = {
+    "/market/trades": newest_trades,
+    "/market/history-trades": history_trades,
+    "/market/books": books,
+    "/market/tickers": tickers,
+    "/market/ticker": ticker,
+}
 
 
 class Okx:
@@ -30,10 +49,13 @@ class Okx:
 
     venue = "okx"
     hosts = ("www.okx.com", "us.okx.com", "eea.okx.com")
+    used_weight_header = None
 
     def answer(self, asked: Asked) -> Reply | None:
-        """Candles, instruments, time."""
+        """Candles, trades, books, tickers, instruments, time."""
         name = asked.path.removeprefix("/api/v5")
+        if name in _MARKET_DATA:
+            return _MARKET_DATA[name](asked)
         if name in {"/market/candles", "/market/history-candles"}:
             return self._candles(asked, is_history="history" in name)
         if name == "/public/instruments":
@@ -56,9 +78,9 @@ class Okx:
         return Reply({"code": "51000", "msg": f"Parameter {name} error", "data": []}, now_ms, 400)
 
     def _candles(self, asked: Asked, *, is_history: bool) -> Reply:
-        symbol = asked.find_symbol(asked.query.get("instId", ""), lambda one: "-".join(split(one)))
+        symbol = asked.find_symbol(asked.query.get("instId", ""), inst_id)
         if symbol is None:
-            return Reply({"code": "51001", "msg": "Instrument ID doesn't exist.", "data": []}, asked.now())
+            return unknown_instrument(asked)
         length, now = LENGTHS.get(asked.query.get("bar", "1m")), asked.now(symbol)
         if length is None:
             return Reply({"code": "51000", "msg": "Parameter bar error", "data": []}, now)

@@ -2,7 +2,7 @@
 
 What belongs here: one declaration an input: its rows, columns and how old they may be. What does not: the join (as_of.py).
 
-An input that comes later (macro, on-chain, fees, sentiment, order flow, DEX liquidity) is one more entry of `INPUTS` and a
+An input that comes later (macro, on-chain, fees, sentiment, DEX liquidity) is one more entry of `INPUTS` and a
 feature set that names it; the engine stays as it is.
 """
 
@@ -15,6 +15,13 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from crypto_assets.datasets.features.ml_features.as_of import KnownRows
+from crypto_assets.datasets.features.ml_features.order_flow import (
+    BOOK_COLUMNS,
+    BOOK_MAX_AGE,
+    FLOW_COLUMNS,
+    newest_books,
+    trade_flow,
+)
 from crypto_assets.datasets.features.source import Source
 from crypto_assets.quality.coverage import SeriesKey
 from crypto_assets.universe import TIMEFRAME_LENGTH
@@ -63,5 +70,8 @@ INPUTS: Mapping[str, AsOfInput] = {
     for one in (
         # A price two bars old says nothing of a premium any more.
         AsOfInput("other_venues", ("close_elsewhere",), _closes_elsewhere, max_age_bars=2),
+        # Of the very bar that is decided at: an hour before is another hour.
+        AsOfInput("trade_flow", FLOW_COLUMNS, trade_flow, max_age_bars=0),
+        AsOfInput("order_books", BOOK_COLUMNS, newest_books, max_age=BOOK_MAX_AGE),
     )
 }

@@ -26,7 +26,15 @@ from crypto_assets.resources import Exchanges, UniverseFile
 from crypto_assets.schema.dagster_schema import table_schema
 from crypto_assets.schema.plots import data_uri, sparkline_svg
 from crypto_assets.spans import hull
-from crypto_assets.universe import TIMEFRAME_LENGTH, Gaps, Universe, UniverseError, market_window, timeframe_ms
+from crypto_assets.universe import (
+    TIMEFRAME_LENGTH,
+    Gaps,
+    Universe,
+    UniverseError,
+    market_window,
+    parse_moment,
+    timeframe_ms,
+)
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.lease import lease
 from crypto_assets.warehouse.read import read_frame
@@ -79,23 +87,6 @@ def choose_series(universe: Universe, window: VenueWindow, config: OhlcvConfig, 
             if wanted and first < last:
                 chosen.append(Series(window.venue, market.symbol, timeframe, first, last))
     return chosen
-
-
-def parse_moment(text: str, name: str) -> datetime | None:
-    """An ISO 8601 time as UTC; None for an empty text.
-
-    Raises:
-        UniverseError: it is none.
-    """
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UniverseError(
-            f"{name} is '{text[:40]}', no ISO 8601 time", way_out="Write it as 2026-01-31 or 2026-01-31T12:00."
-        ) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def build_asset(grids: Grids) -> dg.AssetsDefinition:

@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from crypto_assets.clients.exchange import SETTLE, BarPage, Exchange, NotListed
+from crypto_assets.clients.exchange import SETTLE, BarPage, Exchange
 from crypto_assets.clients.exchange_bars import NUMBERS, Bars
-from crypto_assets.clients.transport import Malformed, ProviderError
+from crypto_assets.clients.failures import Malformed, NotListed, ProviderError
 from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv
 from crypto_assets.quality.coverage import SeriesKey, observe
 from crypto_assets.quality.gaps import Answer, absent_spans

@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from crypto_assets.clients.exchange import BarPage, Exchange, NotListed
-from crypto_assets.clients.transport import Malformed, ProviderError, Rejected
+from crypto_assets.clients.exchange import BarPage, Exchange
+from crypto_assets.clients.failures import Malformed, NotListed, ProviderError, Rejected
 from crypto_assets.datasets.market.instruments.table import read_listings
 from crypto_assets.datasets.market.ohlcv.collect import Outcome, Series, counted, keep_payload, store_bars
 from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv

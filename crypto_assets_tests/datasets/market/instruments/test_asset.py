@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from crypto_assets.automation import refresh_instruments
-from crypto_assets.clients.transport import ProviderError
+from crypto_assets.clients.failures import ProviderError
 from crypto_assets.datasets.market.instruments.asset import ListIncomplete, refresh
 from crypto_assets.datasets.market.instruments.table import ended_symbols, instruments, read_listings
 from crypto_assets.datasets.market.ohlcv.collect import Series, collect_series

@@ -1,0 +1,97 @@
+"""How `crypto-assets show` writes things: numbers, ages, lines of blocks, bars, JSON.
+
+What belongs here: pure functions from values to text. What does not: reading and tables (the other show_*.py).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+
+from crypto_assets.cli.features import line_of
+
+type Json = None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]
+
+LINE_WIDTH = 60  # blocks of a line: it fits beside its name
+_DIGITS = 6
+
+
+def number_text(value: float) -> str:
+    """A number to read: six digits that matter, no exponent; empty where it is not known."""
+    if not math.isfinite(value):
+        return ""
+    whole = 0 if value == 0 else math.floor(math.log10(abs(value))) + 1
+    return f"{value:,.{min(12, max(2, _DIGITS - whole))}f}"
+
+
+def share_text(share: float) -> str:
+    """A share 0..1 in percent; never 100 % of what is not whole."""
+    if not math.isfinite(share):
+        return ""
+    shown = f"{share:.1%}"
+    return "99.9%" if shown == "100.0%" and share < 1 else shown
+
+
+def age_text(age: timedelta) -> str:
+    """How long ago, in its two largest units."""
+    seconds = max(0, round(age.total_seconds()))
+    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{seconds} s"
+
+
+def sparkline(values: Sequence[float], width: int = LINE_WIDTH) -> str:
+    """The values as a line of blocks, no longer than `width`: neighbours are averaged; a space where none is known."""
+    held = pd.Series(list(values), dtype="float64")
+    if len(held) > width:
+        held = held.groupby(np.arange(len(held)) * width // len(held)).mean()
+    return line_of(held)
+
+
+def ratio_bar(share: float, width: int = 10) -> str:
+    """A share 0..1 as a bar in two colours, green for the share and red for the rest, as rich markup."""
+    if not math.isfinite(share):
+        return ""
+    green = min(width, max(0, round(share * width)))
+    return f"[green]{'█' * green}[/][red]{'█' * (width - green)}[/] {share:4.0%}"
+
+
+def json_text(told: Mapping[str, object]) -> str:
+    """JSON for machines: times ISO 8601 UTC, exact numbers as texts, null for what is not known."""
+    return json.dumps(_plain(told), indent=2, allow_nan=False)
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """The frame's rows by column name."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _plain(value: object) -> Json:  # noqa: PLR0911 - a kind of value a line
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if value is pd.NaT or value is pd.NA:
+        return None
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value)

@@ -1,0 +1,110 @@
+"""Checks that trades, order books and tickers share.
+
+What belongs here: rules over events and snapshots. What does not: rules that bars have as well (quality/checks.py) and the
+bounds, which the universe holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+from sqlalchemy import Table, and_, func, select
+
+from crypto_assets.datasets.market.instruments.table import ended_symbols
+from crypto_assets.partitions import VenueWindow
+from crypto_assets.quality.checks import Look, inside, time_of
+from crypto_assets.quality.coverage import TICK
+from crypto_assets.quality.findings import Finding
+from crypto_assets.schema.bookkeeping import quarantine
+from crypto_assets.schema.operations import market_polls
+from crypto_assets.universe import Universe
+from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.read import read_frame
+
+REFUSED_WITHIN = timedelta(days=1)  # a row refused longer ago says nothing about the data of now
+
+type MaxAge = Callable[[Universe], float]
+
+
+def markets_were_asked(dataset: str, max_age_minutes: MaxAge) -> Look:
+    """In the open day, every market was asked within the bound, and the last time without failure.
+
+    The newest row's age would not do: a quiet market has no trades for hours. Where a market was never asked, as on the
+    first day, nothing is said of it.
+    """
+
+    def look(warehouse: Warehouse, universe: Universe, window: VenueWindow) -> list[Finding]:
+        now = datetime.now(UTC)
+        if not window.start <= now < window.end:
+            return []
+        wanted = {market.symbol for market in universe.venue(window.venue).markets}
+        wanted -= ended_symbols(warehouse, window.venue)
+        p = market_polls.c
+        polls = select(p.symbol, p.polled_at, p.failures, p.last_error).where(
+            p.dataset == dataset, p.venue == window.venue
+        )
+        bound = timedelta(minutes=max_age_minutes(universe))
+        findings = []
+        for row in read_frame(warehouse, polls.order_by(p.symbol)).to_dict("records"):
+            if row["symbol"] in wanted:
+                age = now - row["polled_at"].to_pydatetime()
+                is_broken = age > bound or int(row["failures"]) > 0
+                told = row["last_error"] or f"last asked {row['polled_at']:%Y-%m-%d %H:%M}"
+                findings.append(
+                    Finding(window.venue, row["symbol"], TICK, 1, int(is_broken), told, lag_seconds=age.total_seconds())
+                )
+        return findings
+
+    return look
+
+
+def newest_is_recent(table: Table, max_age_minutes: MaxAge) -> Look:
+    """In the open day, each market's newest row is younger than the bound."""
+
+    def look(warehouse: Warehouse, universe: Universe, window: VenueWindow) -> list[Finding]:
+        now = datetime.now(UTC)
+        if not window.start <= now < window.end:
+            return []
+        at = time_of(table)
+        newest = select(table.c.symbol, func.max(at).label("at")).where(
+            and_(table.c.venue == window.venue, at >= window.start - timedelta(days=1))
+        )
+        bound = timedelta(minutes=max_age_minutes(universe))
+        findings = []
+        for row in read_frame(warehouse, newest.group_by(table.c.symbol)).to_dict("records"):
+            age = now - pd.Timestamp(row["at"]).to_pydatetime()
+            told = f"newest {row['at']:%Y-%m-%d %H:%M:%S}"
+            late = int(age > bound)
+            findings.append(Finding(window.venue, row["symbol"], TICK, 1, late, told, lag_seconds=age.total_seconds()))
+        return findings
+
+    return look
+
+
+def rows_were_accepted(table: Table, dataset: str) -> Look:
+    """No row of the last day had to be refused: what stands in quarantine counts against what was stored."""
+
+    def look(warehouse: Warehouse, _universe: Universe, window: VenueWindow) -> list[Finding]:
+        q = quarantine.c
+        refused = (
+            select(q.symbol, func.sum(q.occurrences).label("rows"), func.max(q.reason).label("reason"))
+            .where(q.dataset == dataset, q.venue == window.venue)
+            .where(q.last_seen_at > datetime.now(UTC) - REFUSED_WITHIN)
+            .group_by(q.symbol)
+        )
+        stored = (
+            select(table.c.symbol, func.count().label("rows")).where(*inside(table, window)).group_by(table.c.symbol)
+        )
+        counts = {row["symbol"]: int(row["rows"]) for row in read_frame(warehouse, stored).to_dict("records")}
+        found = {symbol: Finding(window.venue, symbol, TICK, rows, 0) for symbol, rows in counts.items()}
+        for row in read_frame(warehouse, refused).to_dict("records"):
+            failed = int(row["rows"])
+            there = counts.get(row["symbol"], 0)
+            found[row["symbol"]] = Finding(
+                window.venue, row["symbol"], TICK, there + failed, failed, str(row["reason"])
+            )
+        return [found[symbol] for symbol in sorted(found)]
+
+    return look
