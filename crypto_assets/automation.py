@@ -32,7 +32,7 @@ INSTRUMENTS = dg.AssetKey(["market", "instruments"])
 FEATURES = dg.AssetKey(["features", "ml_features"])
 DERIVED = [dg.AssetKey(["features", "technical_indicators"]), FEATURES, dg.AssetKey(["features", "labels"])]
 EVENTS = [dg.AssetKey(["market", name]) for name in ("tickers", "trades", "trade_bars", "order_books")]
-TRADE_BARS = EVENTS[2]
+TRADES_KEY, TRADE_BARS = EVENTS[1:3]
 REPAIRS_A_TICK = 12  # runs a sensor's tick may request: an outage's aftermath should not fill the queue
 VENUE_TAG = f"dagster/partition/{VENUE}"  # Dagster sets it on a run of one partition; dagster.yaml limits by it
 # Bars of a month's last half hour are collected after it has ended: the day after, the month before is visited too.

@@ -29,7 +29,11 @@ from crypto_assets.warehouse.read import read_frame
 
 DEMO_VENUES = ("binance", "mexc", "okx")
 DEMO_DAYS = 7
+DEMO_MINUTES = 10  # of trades; recordings have none, and their clock stands in the past
 PARALLEL_RUNS = 2
+
+
+type Check = tuple[str, bool, str]
 
 
 @dataclass(frozen=True)
@@ -73,11 +77,12 @@ def run_demo(settings: Settings, recordings: Path | None) -> int:
 
 
 def demo_plans(universe: Universe, recorded: Sequence[RecordedSeries]) -> list[Plan]:
-    """The last seven days of three venues, or every recorded series over its dates."""
+    """The last seven days of three venues with the newest trades and books, or every recorded series over its dates."""
     if recorded:
         return plan_runs(universe, *span_of(recorded), (), (), ())
     now = datetime.now(UTC)
-    return plan_runs(universe, now - timedelta(days=DEMO_DAYS), now, DEMO_VENUES, (), ())
+    plans = plan_runs(universe, now - timedelta(days=DEMO_DAYS), now, DEMO_VENUES, (), ())
+    return [replace(plan, events_minutes=DEMO_MINUTES) for plan in plans]
 
 
 def stored_bars(warehouse: Warehouse) -> list[Stored]:
@@ -108,24 +113,34 @@ def _print_summary(reports: Sequence[RunReport], stored: Sequence[Stored], secon
         for name, is_passed, severity in report.checks:
             if not is_passed:
                 OUT.print(f"  {report.venue}: {name} did not hold ({severity.lower()})")
-    OUT.print(f"{sum(one.bars for one in stored):,} bars in {len(stored)} series, {seconds:.0f} s.")
+    trades = sum(report.trades_written for report in reports)
+    also = f", {trades:,} trades of the last {DEMO_MINUTES} minutes" if trades else ""
+    OUT.print(f"{sum(one.bars for one in stored):,} bars in {len(stored)} series{also}, {seconds:.0f} s.")
 
 
 def _with_missing(warehouse: Warehouse, plans: Sequence[Plan]) -> list[Plan]:
     """The same runs as repairs, for the venues that lack bars: asked once more, the ledger can say why."""
     lacking = {key.venue for key, _ in missing_gaps(warehouse, DATASET)}
-    return [replace(plan, repair=True) for plan in plans if plan.venue in lacking]
+    return [replace(plan, repair=True, events_minutes=0) for plan in plans if plan.venue in lacking]
 
 
 def _joined(first: Sequence[RunReport], repaired: Sequence[RunReport]) -> list[RunReport]:
     """The reports of collecting, with what the repairs' checks found in place of theirs."""
     later = {report.venue: report for report in repaired}
     return [
-        replace(one, checks=later[one.venue].checks, success=one.success and later[one.venue].success)
+        replace(
+            one, checks=_newest(one.checks, later[one.venue].checks), success=one.success and later[one.venue].success
+        )
         if one.venue in later
         else one
         for one in first
     ]
+
+
+def _newest(first: Sequence[Check], later: Sequence[Check]) -> tuple[Check, ...]:
+    """The later verdicts in the place of the first ones of the same name."""
+    named = {check[0] for check in later}
+    return (*(check for check in first if check[0] not in named), *later)
 
 
 def _print_gaps(warehouse: Warehouse) -> None:
@@ -157,6 +172,10 @@ def _print_recorded(recorded: Sequence[RecordedSeries], stored: Sequence[Stored]
 def _print_way_on(recordings: Path | None, profile: str) -> None:
     flag = f"RECORDINGS={recordings}" if recordings else "SANDBOX=1"
     OUT.print(f"\nLook at it: [bold]make up {flag}[/], then open the address it prints (Assets, market, ohlcv).")
+    if recordings is None:
+        OUT.print(
+            f"The newest order book: [bold].venv/bin/crypto-assets --profile {profile} show book binance BTC/USDT[/]"
+        )
     OUT.print(f"The quality report: [bold].venv/bin/crypto-assets --profile {profile} quality[/]")
     OUT.print(
         f"The newest features: [bold].venv/bin/crypto-assets --profile {profile} features show binance BTC/USDT[/]"

@@ -136,7 +136,7 @@ def derived_plans(warehouse: Warehouse, universe: Universe, plans: Sequence[Plan
             f"No bars of {', '.join(wanted)} are stored for {', '.join(plan.venue for plan in plans)}",
             way_out="Collect them first: `crypto-assets backfill --from …`.",
         )
-    return [replace(plan, is_derived=True, with_instruments=False) for plan in chosen]
+    return [replace(plan, is_derived=True, with_instruments=False, events_minutes=0) for plan in chosen]
 
 
 def print_derived(reports: Sequence[RunReport]) -> int:

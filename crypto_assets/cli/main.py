@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +18,7 @@ from rich.markup import escape
 from crypto_assets.cli.console import NOTICES, OUT, clear_errors, log_to_stderr, table
 from crypto_assets.cli.features import features_app
 from crypto_assets.cli.gaps import gaps_app
+from crypto_assets.cli.show import show_app
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.settings import Settings, load_settings
 
@@ -33,6 +34,7 @@ universe_app = typer.Typer(no_args_is_help=True, help="Look at and try config/un
 app.add_typer(universe_app, name="universe")
 app.add_typer(gaps_app, name="gaps")
 app.add_typer(features_app, name="features")
+app.add_typer(show_app, name="show")
 
 # `dagster asset …` knows no workspace file and wants -m; its variable for that would break `dagster … -w`.
 _DAGSTER_FUNCTION = (
@@ -135,6 +137,27 @@ def backfill(
     span = (_day(from_, "--from"), _day(to, "--to") if to else datetime.now(UTC))
     chosen = (tuple(venue or ()), tuple(market or ()), tuple(timeframe or ()))
     raise typer.Exit(run_backfill(_settings(context), span, chosen, jobs=jobs, refresh=refresh))
+
+
+@app.command()
+def collect(
+    context: typer.Context,
+    from_: Annotated[str, typer.Option("--from", help="First UTC day or moment; default: 15 minutes ago.")] = "",
+    to: Annotated[str, typer.Option("--to", help="Behind the last one; default: now.")] = "",
+    venue: Annotated[list[str] | None, typer.Option(help="May be given several times; default: all.")] = None,
+    market: Annotated[list[str] | None, typer.Option(help="As BTC/USDT; may be given several times.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=16, help="Venues at the same time.")] = 2,
+) -> None:
+    """Collect trades of a span, and order books and tickers of now; run it again to resume.
+
+    Example: crypto-assets collect --venue binance --market BTC/USDT --from 2026-11-20T12:00 --to 2026-11-20T13:00
+    """
+    from crypto_assets.cli.collect import run_collect
+
+    end = _day(to, "--to") if to else datetime.now(UTC)
+    start = _day(from_, "--from") if from_ else end - timedelta(minutes=15)
+    chosen = (tuple(venue or ()), tuple(market or ()))
+    raise typer.Exit(run_collect(_settings(context), (start, end), chosen, jobs=jobs))
 
 
 @app.command()

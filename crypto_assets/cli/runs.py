@@ -24,7 +24,7 @@ from crypto_assets.cli.instance import prepare_instance
 from crypto_assets.datasets.market.ohlcv.asset import OhlcvConfig, choose_series
 from crypto_assets.datasets.market.ohlcv.table import DATASET
 from crypto_assets.errors import CryptoAssetsError
-from crypto_assets.partitions import VenueWindow, month_key, month_window
+from crypto_assets.partitions import VenueWindow, day_key, month_key, month_window
 from crypto_assets.schema.bookkeeping import collected_ranges
 from crypto_assets.settings import inherited_environment
 from crypto_assets.universe import TIMEFRAME_LENGTH, Universe, timeframe_ms
@@ -40,16 +40,18 @@ class RunFailed(CryptoAssetsError):
 
 @dataclass(frozen=True)
 class Plan:
-    """One Dagster run: a venue over a span of months.
+    """One Dagster run: a venue over a span of months, or of days.
 
     Args:
-        start: First opening time, UTC.
-        end: Opening times before this, UTC.
+        start: First opening time or moment, UTC.
+        end: Opening times or moments before this, UTC.
         markets: Unified symbols; empty for all.
         timeframes: Empty for all.
         with_instruments: Ask for the venue's list of markets first.
         repair: Ask for missing bars again instead of collecting.
         is_derived: Compute indicators, features and labels instead of collecting.
+        is_events: Collect trades of the span, books and tickers of now, instead of bars.
+        events_minutes: After the bars, collect events of the last so many minutes in a run of their own.
     """
 
     venue: str
@@ -61,6 +63,13 @@ class Plan:
     with_instruments: bool = False
     repair: bool = False
     is_derived: bool = False
+    is_events: bool = False
+    events_minutes: int = 0
+
+    @property
+    def days(self) -> tuple[str, str]:
+        """First and last day partition."""
+        return day_key(self.start), day_key(self.end - timedelta(microseconds=1))
 
     @property
     def months(self) -> tuple[str, str]:
@@ -103,6 +112,7 @@ class RunReport:
     bars_absent: int = 0
     coverage: float = 0.0
     checks: tuple[tuple[str, bool, str], ...] = ()
+    trades_written: int = 0
 
 
 def plan_runs(
@@ -184,16 +194,14 @@ def run_plans(environment: Environment, universe: Universe, plans: Sequence[Plan
                     running.append(_Worker(plan, environment))
                 time.sleep(POLL_SECONDS)
                 for worker in list(running):
-                    if not worker.plan.is_derived:
+                    if not worker.plan.is_derived and not worker.plan.is_events:
                         done = covered_bars(environment.warehouse, worker.plan)
                         progress.update(tasks[worker.plan.venue], completed=done)
                     report = worker.report_if_ended()
                     if report is not None:
                         running.remove(worker)
                         if report.success:  # the present moved on meanwhile, so the estimate was a few bars off
-                            done = (
-                                report.rows_written if worker.plan.is_derived else expected_bars(universe, worker.plan)
-                            )
+                            done = _done(universe, worker.plan, report)
                             progress.update(tasks[worker.plan.venue], total=done, completed=done)
                         reports.append(report)
                         progress.stop_task(tasks[worker.plan.venue])
@@ -205,7 +213,13 @@ def run_plans(environment: Environment, universe: Universe, plans: Sequence[Plan
 
 def _work_of(universe: Universe, plan: Plan) -> int | None:
     """What there is to do; None where a run takes seconds and only its end can be told."""
-    return None if plan.is_derived else expected_bars(universe, plan)
+    return None if plan.is_derived or plan.is_events else expected_bars(universe, plan)
+
+
+def _done(universe: Universe, plan: Plan, report: RunReport) -> int:
+    if plan.is_events:
+        return report.trades_written
+    return report.rows_written if plan.is_derived else expected_bars(universe, plan)
 
 
 def covered_bars(warehouse: Warehouse, plan: Plan) -> int:
@@ -236,7 +250,8 @@ class _Worker:
         self.plan = plan
         folder = environment.settings.home.absolute() / environment.settings.profile / "logs"
         folder.mkdir(parents=True, exist_ok=True)
-        self.log = folder / f"run-{plan.venue}{'-features' if plan.is_derived else ''}.log"
+        kind = "-features" if plan.is_derived else "-events" if plan.is_events else ""
+        self.log = folder / f"run-{plan.venue}{kind}.log"
         self._output = self.log.with_suffix(".out")
         with self.log.open("w") as log, self._output.open("w") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own module, arguments are JSON

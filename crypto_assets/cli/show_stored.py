@@ -37,7 +37,7 @@ SELECT {of_s}, span.first_at, span.newest_at FROM series AS s
  ORDER BY {of_s}
 """
 _ONE = "SELECT min({time}), max({time}) FROM {table} WHERE ({keys}) = ({values})"
-_COUNT = "SELECT count(*) FROM (SELECT FROM {table} WHERE venue = %s LIMIT %s) AS some"
+_COUNT = "SELECT count(*) FROM (SELECT FROM {table} WHERE venue = %s LIMIT %s) AS few"
 _ESTIMATE = "EXPLAIN (FORMAT JSON) SELECT FROM {table} WHERE venue = %s"
 
 
@@ -114,14 +114,14 @@ def not_there(
     venues = {*universe.venues, *(one[0] for one in stored)}
     if venue not in venues:
         return UnknownMarket(
-            f"Unknown venue '{venue[:40]}'{_near(venue, venues)}", way_out=f"There are {_named(sorted(venues))}."
+            f"Unknown venue '{venue[:40]}'", way_out=f"{_near(venue, venues)}There are {_named(sorted(venues))}."
         )
     listed = {market.symbol for market in universe.venues[venue].markets} if venue in universe.venues else set()
     symbols = {*listed, *(one[1] for one in stored if one[0] == venue)}
     if symbol not in symbols:
         return UnknownMarket(
-            f"Unknown symbol '{symbol[:60]}' on {venue}{_near(symbol, symbols)}",
-            way_out=f"There are {_named(sorted(symbols))}.",
+            f"Unknown symbol '{symbol[:60]}' on {venue}",
+            way_out=f"{_near(symbol, symbols)}There are {_named(sorted(symbols))}.",
         )
     beside = [one[2] for one in stored if one[:2] == (venue, symbol) and len(one) > 2]
     if beside:
@@ -130,8 +130,9 @@ def not_there(
             way_out=f"Choose from {', '.join(beside)}, or collect them: `crypto-assets backfill --from …`.",
         )
     there = list(dict.fromkeys(" ".join(one[:2]) for one in stored))
-    collect = "`crypto-assets up` collects them" if len(key) == 2 else "`crypto-assets backfill --from …` collects them"
-    others = f"Stored are those of {_named(there)}; {collect}." if there else f"Of no market are any; {collect}."
+    command = f"{'collect' if len(key) == 2 else 'backfill --from …'} --venue {venue} --market {symbol}"
+    stored_are = f"Stored are those of {_named(there)}" if there else "Of no market are any"
+    others = f"{stored_are}; `crypto-assets {command}` collects these."
     return NothingStored(f"No {what} of {venue} {symbol} are stored", way_out=others)
 
 
@@ -177,8 +178,8 @@ def _composed(statement: str, table: Table, names: Sequence[str]) -> sql.Compose
 
 def _near(name: str, choices: Iterable[str]) -> str:
     known = {choice.lower(): choice for choice in sorted(choices)}
-    found = difflib.get_close_matches(name.lower(), known, n=2, cutoff=0.6)
-    return f"; did you mean {' or '.join(known[one] for one in found)}?" if found else ""
+    found = difflib.get_close_matches(name.lower(), known, n=2, cutoff=0.7)
+    return f"Did you mean {' or '.join(known[one] for one in found)}? " if found else ""
 
 
 def _named(names: Sequence[str]) -> str:

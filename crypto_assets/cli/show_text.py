@@ -16,7 +16,7 @@ import pandas as pd
 
 from crypto_assets.cli.features import line_of
 
-type Json = None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]
+type Json = bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None
 
 LINE_WIDTH = 60  # blocks of a line: it fits beside its name
 _DIGITS = 6
@@ -26,16 +26,31 @@ def number_text(value: float) -> str:
     """A number to read: six digits that matter, no exponent; empty where it is not known."""
     if not math.isfinite(value):
         return ""
-    whole = 0 if value == 0 else math.floor(math.log10(abs(value))) + 1
+    if value == 0:
+        return "0"
+    whole = math.floor(math.log10(abs(value))) + 1
     return f"{value:,.{min(12, max(2, _DIGITS - whole))}f}"
+
+
+def volume_text(value: float) -> str:
+    """An amount or value to compare at a glance: three digits of a small one, a large one in thousands, millions, billions."""
+    if not math.isfinite(value):
+        return ""
+    for bound, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= bound:
+            return f"{value / (1e3 if unit == 'k' else bound):,.1f}{unit}"
+    if value == 0 or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.{min(12, 2 - math.floor(math.log10(abs(value))))}f}"
 
 
 def share_text(share: float) -> str:
     """A share 0..1 in percent; never 100 % of what is not whole."""
     if not math.isfinite(share):
         return ""
-    shown = f"{share:.1%}"
-    return "99.9%" if shown == "100.0%" and share < 1 else shown
+    if share >= 1:
+        return "100%"
+    return f"{min(share, 0.999):.1%}"
 
 
 def age_text(age: timedelta) -> str:
@@ -49,6 +64,12 @@ def age_text(age: timedelta) -> str:
     return f"{minutes} min" if minutes else f"{seconds} s"
 
 
+def currencies(symbol: str) -> tuple[str, str]:
+    """Base and quote currency of a unified symbol, for the units of a table."""
+    base, _, quote = symbol.partition(":")[0].partition("/")
+    return base, quote
+
+
 def sparkline(values: Sequence[float], width: int = LINE_WIDTH) -> str:
     """The values as a line of blocks, no longer than `width`: neighbours are averaged; a space where none is known."""
     held = pd.Series(list(values), dtype="float64")
@@ -57,7 +78,7 @@ def sparkline(values: Sequence[float], width: int = LINE_WIDTH) -> str:
     return line_of(held)
 
 
-def ratio_bar(share: float, width: int = 10) -> str:
+def ratio_bar(share: float, width: int = 6) -> str:
     """A share 0..1 as a bar in two colours, green for the share and red for the rest, as rich markup."""
     if not math.isfinite(share):
         return ""

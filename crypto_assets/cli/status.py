@@ -1,30 +1,135 @@
-"""`crypto-assets status`: what runs, and what is stored.
+"""`crypto-assets status`: what runs, how collecting goes, and what is stored.
 
 What belongs here: the tables. What does not: judging the data (quality.py) and trying providers (doctor.py).
 """
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+from rich.markup import escape
+from sqlalchemy import Table, func, select
 
 from crypto_assets.cli.console import OUT, table
 from crypto_assets.cli.environment import Environment
 from crypto_assets.cli.serve import running_processes
+from crypto_assets.cli.show_stored import rows_by_venue, stored_series
+from crypto_assets.cli.show_text import age_text
 from crypto_assets.datasets.market.ohlcv.table import ohlcv
+from crypto_assets.datasets.market.order_books.table import order_books
+from crypto_assets.datasets.market.tickers.table import tickers
+from crypto_assets.datasets.market.trades.table import trades
+from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.resources import UniverseFile
 from crypto_assets.schema.bookkeeping import quarantine
 from crypto_assets.settings import Settings
+from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.limits import read_all_polls, read_providers
 from crypto_assets.warehouse.read import read_frame
+
+EVENTS = (trades, order_books, tickers)
+SHOWN_ERROR = 80  # characters of a provider's last error
 
 
 def print_status(settings: Settings) -> None:
-    """Print processes, versions and the stored series of the profile."""
+    """Print processes, versions, providers, polls and the stored series of the profile."""
     served = running_processes(settings)
     told = ", ".join(f"{process.name} (process {process.pid})" for process in served) or "nothing; `make up` starts it"
     OUT.print(f"Profile [bold]{settings.profile}[/]. Running: {told}.")
     with Environment(settings) as environment:
-        OUT.print(f"PostgreSQL {environment.warehouse.check()}, {'external' if settings.database_url else 'embedded'}.")
-        _print_series(environment.warehouse)
+        warehouse = environment.warehouse
+        OUT.print(f"PostgreSQL {warehouse.check()}, {'external' if settings.database_url else 'embedded'}.")
+        now = datetime.now(UTC)
+        _print_providers(read_providers(warehouse), _budgets(settings, warehouse), now)
+        _print_polls(read_all_polls(warehouse), now)
+        _print_events(warehouse, EVENTS)
+        _print_series(warehouse)
+
+
+def _budgets(settings: Settings, warehouse: Warehouse) -> dict[str, float]:
+    """Requests per second by provider; none where no universe is in force, for status must work then too."""
+    try:
+        universe: Universe = UniverseFile(settings.universe_file, warehouse).in_force().universe
+    except CryptoAssetsError as error:
+        OUT.print(f"[yellow]No universe is in force:[/] {escape(error.problem)}.")
+        return {}
+    return {name: venue.requests_per_second for name, venue in universe.venues.items()}
+
+
+def _print_providers(frame: pd.DataFrame, budgets: dict[str, float], now: datetime) -> None:
+    if frame.empty:
+        OUT.print("No provider has been asked yet.")
+        return
+    columns = ("provider", "breaker", ">budget/s", ">requests", ">throttled", ">latency ms", "last error")
+    shown = table("Providers", *columns)
+    for row in frame.to_dict("records"):
+        budget = budgets.get(row["provider"])
+        latency = "" if pd.isna(row["latency_ms"]) else f"{row['latency_ms']:,.0f}"
+        shown.add_row(
+            escape(row["provider"]),
+            _breaker(row["breaker"], row["open_until"], now),
+            "" if budget is None else f"{budget:g}",
+            f"{row['requests']:,}",
+            f"[yellow]{row['throttled']:,}[/]" if row["throttled"] else "0",
+            latency,
+            escape(_short(row["last_error"])),
+        )
+    OUT.print(shown)
+
+
+def _breaker(state: str, open_until: pd.Timestamp, now: datetime) -> str:
+    if state == "open" and pd.notna(open_until) and open_until > now:
+        rest = age_text(open_until.to_pydatetime() - now)
+        return f"[bold red]open[/] until {open_until:%H:%M:%S} UTC, {rest} left"
+    if state == "open":
+        return "[yellow]open[/], the next request tries it"
+    return f"[{'green' if state == 'closed' else 'yellow'}]{escape(state)}[/]"
+
+
+def _print_polls(frame: pd.DataFrame, now: datetime) -> None:
+    if frame.empty:
+        OUT.print("No market has been polled yet.")
+        return
+    columns = ("dataset", "venue", ">markets", "newest poll", "next due (UTC)", ">overdue", ">longest wait", ">failing")
+    shown = table("Collecting", *columns)
+    for (dataset, venue), polls in frame.groupby(["dataset", "venue"]):
+        late, failing = int((polls["due_at"] < now).sum()), int((polls["failures"] > 0).sum())
+        most = int(polls["failures"].max())
+        shown.add_row(
+            escape(str(dataset)),
+            escape(str(venue)),
+            str(len(polls)),
+            f"{age_text(now - polls['polled_at'].max().to_pydatetime())} ago",
+            f"{polls['due_at'].min():%m-%d %H:%M:%S}",
+            f"[yellow]{late}[/]" if late else "0",
+            age_text(timedelta(seconds=float(polls["longest_wait_seconds"].max()))),
+            f"[red]{failing}, {most} in a row[/]" if failing else "0",
+        )
+    OUT.print(shown)
+
+
+def _print_events(warehouse: Warehouse, tables: Iterable[Table]) -> None:
+    shown = table("Events", "table", "venue", ">markets", ">rows", "first (UTC)", "newest (UTC)")
+    for one in tables:
+        series = stored_series(warehouse, one)
+        venues = sorted({found.key[0] for found in series})
+        counts = rows_by_venue(warehouse, one, venues)
+        for venue in venues:
+            here = [found for found in series if found.key[0] == venue]
+            rows, is_about = counts[venue]
+            first, newest = min(found.first for found in here), max(found.newest for found in here)
+            shown.add_row(
+                one.fullname,
+                escape(venue),
+                str(len(here)),
+                f"about {rows:,}" if is_about else f"{rows:,}",
+                f"{first:%Y-%m-%d %H:%M:%S}",
+                f"{newest:%Y-%m-%d %H:%M:%S}",
+            )
+    OUT.print(shown if shown.row_count else "No trades, books or tickers yet: `crypto-assets collect` or `make up`.")
 
 
 def _print_series(warehouse: Warehouse) -> None:
@@ -44,3 +149,8 @@ def _print_series(warehouse: Warehouse) -> None:
     OUT.print(shown if len(frame) else "No bars yet: `crypto-assets backfill --from …` or `make up`.")
     refused = read_frame(warehouse, select(func.coalesce(func.sum(quarantine.c.occurrences), 0).label("rows")))
     OUT.print(f"Quarantined rows: {int(refused['rows'].iloc[0]):,}.")
+
+
+def _short(error: str) -> str:
+    line = " ".join(error.split())
+    return line if len(line) <= SHOWN_ERROR else f"{line[: SHOWN_ERROR - 1]}…"

@@ -10,38 +10,86 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from crypto_assets.automation import DERIVED, FEATURES, OHLCV, collect_ohlcv, derive_features, refresh_instruments
+from crypto_assets.automation import (
+    DERIVED,
+    EVENTS,
+    FEATURES,
+    OHLCV,
+    TRADES_KEY,
+    collect_events,
+    collect_ohlcv,
+    derive_features,
+    refresh_instruments,
+)
 from crypto_assets.cli.console import log_to_stderr
 from crypto_assets.cli.runs import Plan, RunReport
 from crypto_assets.definitions import build_definitions
 from crypto_assets.errors import CryptoAssetsError
-from crypto_assets.partitions import join_key
+from crypto_assets.partitions import join_day_key, join_key
 from crypto_assets.settings import load_settings
 
 
 def execute(plan: Plan, definitions: dg.Definitions, instance: dg.DagsterInstance) -> RunReport:
-    """Execute the plan as one run over its range of partitions."""
-    job = definitions.resolve_job_def((derive_features if plan.is_derived else collect_ohlcv).name)
+    """Execute the plan as one run over its range of partitions, and what it wants besides in runs of their own."""
+    if plan.is_events:
+        return _with_events(RunReport(plan.venue, True, "", ""), plan, definitions, instance)
     if plan.with_instruments:
         # Listing dates say which bars are due. Where the venue does not give its list, the bars' run says why.
         listing = definitions.resolve_job_def(refresh_instruments.name)
         listing.execute_in_process(instance=instance, raise_on_error=False, partition_key=plan.venue)
-    first, last = plan.months
-    result = job.execute_in_process(
+    job = definitions.resolve_job_def((derive_features if plan.is_derived else collect_ohlcv).name)
+    configs = {"__".join(key.path): config for key, config in _configs(plan).items()}
+    report = _report(plan, _run(job, plan.venue, plan.months, join_key, configs, instance))
+    if not plan.events_minutes or not report.success:
+        return report
+    now = datetime.now(UTC)
+    recent = replace(plan, start=now - timedelta(minutes=plan.events_minutes), end=now)
+    return _with_events(report, recent, definitions, instance)
+
+
+def _with_events(report: RunReport, plan: Plan, definitions: dg.Definitions, instance: dg.DagsterInstance) -> RunReport:
+    """Collect trades of the plan's span, and books and tickers of now; what came of it added to the report."""
+    markets: dict[str, object] = {"markets": list(plan.markets)}
+    span: dict[str, object] = {"since": plan.start.isoformat(), "until": plan.end.isoformat()}
+    configs = {"__".join(key.path): markets for key in EVENTS} | {"market__trades": markets | span}
+    job = definitions.resolve_job_def(collect_events.name)
+    result = _run(job, plan.venue, plan.days, join_day_key, configs, instance)
+    written = _shown(result, TRADES_KEY).get("rows_written", 0.0)
+    return replace(
+        report,
+        success=report.success and result.success,
+        run_id=report.run_id or result.run_id,
+        message=report.message or ("" if result.success else _why(result)),
+        trades_written=int(written),
+        checks=(*report.checks, *_checks(result)),
+    )
+
+
+def _run(
+    job: dg.JobDefinition,
+    venue: str,
+    span: tuple[str, str],
+    key: Callable[[str, str], dg.MultiPartitionKey],
+    configs: Mapping[str, Mapping[str, object]],
+    instance: dg.DagsterInstance,
+) -> dg.ExecuteInProcessResult:
+    first, last = (str(key(moment, venue)) for moment in span)
+    return job.execute_in_process(
         instance=instance,
         raise_on_error=False,
-        run_config={"ops": {"__".join(key.path): {"config": config} for key, config in _configs(plan).items()}},
+        run_config={"ops": {op: {"config": dict(config)} for op, config in configs.items()}},
         tags={
-            "dagster/asset_partition_range_start": str(join_key(first, plan.venue)),
-            "dagster/asset_partition_range_end": str(join_key(last, plan.venue)),
+            "dagster/asset_partition_range_start": first,
+            "dagster/asset_partition_range_end": last,
             "crypto_assets/started_by": "command line",
         },
     )
-    return _report(plan, result)
 
 
 def _configs(plan: Plan) -> dict[dg.AssetKey, dict[str, object]]:
@@ -53,14 +101,8 @@ def _configs(plan: Plan) -> dict[dg.AssetKey, dict[str, object]]:
 
 def _report(plan: Plan, result: dg.ExecuteInProcessResult) -> RunReport:
     told = {"rows_written": 0.0, "dagster/row_count": 0.0, "bars_absent": 0.0, "values_known": 0.0}
-    wanted = FEATURES if plan.is_derived else OHLCV
-    for event in result.get_asset_materialization_events():  # one a partition, each with the whole run's metadata
-        if event.materialization.asset_key == wanted:
-            shown = event.materialization.metadata
-            told = {name: float(str(shown[name].value)) if name in shown else 0.0 for name in told}
-            break
+    told |= _shown(result, FEATURES if plan.is_derived else OHLCV)
     rows = int(told["dagster/row_count"])
-    checks = tuple((one.check_name, one.passed, one.severity.value) for one in result.get_asset_check_evaluations())
     message = "" if result.success else _why(result)
     return RunReport(
         plan.venue,
@@ -71,8 +113,21 @@ def _report(plan: Plan, result: dg.ExecuteInProcessResult) -> RunReport:
         rows,
         int(told["bars_absent"]),
         told["values_known"],
-        checks,
+        _checks(result),
     )
+
+
+def _shown(result: dg.ExecuteInProcessResult, asset: dg.AssetKey) -> dict[str, float]:
+    """The numbers that an asset's materialization shows: one event a partition, each with the whole run's metadata."""
+    for event in result.get_asset_materialization_events():
+        if event.materialization.asset_key == asset:
+            numbers = {name: value.value for name, value in event.materialization.metadata.items()}
+            return {name: float(value) for name, value in numbers.items() if isinstance(value, (int, float))}
+    return {}
+
+
+def _checks(result: dg.ExecuteInProcessResult) -> tuple[tuple[str, bool, str], ...]:
+    return tuple((one.check_name, one.passed, one.severity.value) for one in result.get_asset_check_evaluations())
 
 
 def _why(result: dg.ExecuteInProcessResult) -> str:

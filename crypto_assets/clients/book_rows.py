@@ -120,15 +120,21 @@ def _side(side: Sequence[object], price: Key, amount: Key) -> tuple[Level, ...]:
     found = []
     for level in side:
         try:
-            if not isinstance(level, (list, tuple, dict)):  # a position in a text is a character, and "5" is a number
-                raise TypeError("a level is neither a list nor an object")
-            cells: Mapping[Key, object] = level if isinstance(level, dict) else dict(enumerate(level))
+            cells = _cells(level)
             if Decimal(str(cells[amount])) == 0:
                 continue
             found.append((positive_text(cells[price], "price"), positive_text(cells[amount], "amount")))
         except (TypeError, ValueError, KeyError, ArithmeticError) as error:
             raise BookRefused(f"unreadable level: {str(error)[:120]}") from None
     return tuple(found)
+
+
+def _cells(level: object) -> Mapping[Key, object]:
+    if isinstance(level, dict):
+        return level
+    if isinstance(level, (list, tuple)):
+        return dict(enumerate(level))
+    raise TypeError("a level is neither a list nor an object")  # of a text, "52", the positions would be numbers
 
 
 def _columns(side: Sequence[Level]) -> tuple[Floats, Floats]:

@@ -44,7 +44,7 @@ class Breaker:
     Args:
         most_failures: So many in a row open it.
         rest_seconds: For so long it stays open.
-        tell: Told of each change.
+        tell: Told of each failure, and of the first answer after failures.
     """
 
     def __init__(
@@ -69,6 +69,12 @@ class Breaker:
         with self._lock:
             return self._present()
 
+    def carry_on(self, failures: int) -> None:
+        """Count from where others have come: so many failures in a row were seen before the first request here."""
+        with self._lock:
+            if self._status == BreakerStatus(BreakerState.CLOSED):
+                self._status = BreakerStatus(BreakerState.CLOSED, failures)
+
     def admits(self) -> bool:
         """Whether a request may be sent now; the first one after the rest is a trial, and the only one until it ends."""
         with self._lock:
@@ -83,10 +89,8 @@ class Breaker:
     def succeeded(self) -> None:
         """A request was answered."""
         with self._lock:
-            if self._status.state is not BreakerState.CLOSED:
+            if self._status != BreakerStatus(BreakerState.CLOSED):
                 self._change(BreakerStatus(BreakerState.CLOSED))
-            elif self._status.failures:
-                self._status = BreakerStatus(BreakerState.CLOSED)
 
     def not_asked(self, why: str) -> None:
         """A request that was admitted was not sent: that is no failure, but a trial is over."""
@@ -104,7 +108,7 @@ class Breaker:
             if is_trial or failures >= self._most_failures:
                 self._open(failures, why)
             else:
-                self._status = BreakerStatus(BreakerState.CLOSED, failures, 0, why)
+                self._change(BreakerStatus(BreakerState.CLOSED, failures, 0, why))
 
     def _present(self) -> BreakerStatus:
         one = self._status

@@ -24,8 +24,7 @@ from crypto_assets.spans import Span
 
 # A trade younger than this may still be missing from an answer: matching and publishing are not one moment.
 SETTLE = timedelta(seconds=5)
-_HOUR_US = 3_600_000_000
-_LONGEST_WINDOW_US = _HOUR_US
+_LONGEST_WINDOW_US = 3_600_000_000
 _FIRST_WINDOW_US = 300_000_000  # five minutes of a busy market fill a page or two
 _SECOND_US = 1_000_000
 
@@ -183,7 +182,7 @@ def _ask_gate(asked: _Asked, start_us: int, until_us: int) -> Trades:
 
 def _backward_by_number(asked: _Asked) -> Iterator[TradePage]:
     upper = asked.end_us
-    is_newest = upper > _us(datetime.now(UTC)) - _HOUR_US
+    is_newest = upper > _us(datetime.now(UTC))  # what lies in the past is asked for from its end on, not from now on
     params: dict[str, object] = {}
     if not is_newest:
         params = {"method": "publicGetMarketHistoryTrades", "type": "2", "after": str(-(-upper // 1000))}

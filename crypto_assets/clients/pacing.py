@@ -46,6 +46,9 @@ class Pace(Protocol):
     def rest(self, seconds: float) -> None:
         """Hand out no slot for so long: the provider asked for it."""
 
+    def failures(self) -> int:
+        """How many failures in a row have been seen by whoever asked last."""
+
     def tell(self, status: BreakerStatus) -> None:
         """Take note of the breaker's new state."""
 
@@ -77,6 +80,10 @@ class LocalPace:
         """Hand out no slot for so long."""
         with self._lock:
             self._next_slot = max(self._next_slot, self._clock() + seconds)
+
+    def failures(self) -> int:
+        """None: nobody else asks."""
+        return 0
 
     def tell(self, status: BreakerStatus) -> None:
         """Nobody else is there to be told."""

@@ -81,6 +81,7 @@ class Transport:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._told = Usage(0, 0, None)
+        self._has_begun = False
         self._breaker = Breaker(self.policy.breaker_failures, self.policy.breaker_rest_seconds, tell=self._pace.tell)
 
     @property
@@ -120,6 +121,7 @@ class Transport:
             self._pace.used(asked)
 
     def _through_breaker[T](self, request: Callable[[], T], cost: float) -> T:
+        self._begin()
         if not self._breaker.admits():
             raise self._resting()
         wait = self._reserve(cost)
@@ -139,6 +141,13 @@ class Transport:
         self._breaker.succeeded()
         self._timed(time.monotonic() - began)
         return answer
+
+    def _begin(self) -> None:
+        """Before the first request: failures that others have seen count on."""
+        with self._lock:
+            is_first, self._has_begun = not self._has_begun, True
+        if is_first:
+            self._breaker.carry_on(self._pace.failures())
 
     def _reserve(self, cost: float) -> float:
         try:

@@ -51,9 +51,13 @@ INSERT INTO ops.provider_limits AS p
 VALUES (%(provider)s, clock_timestamp(), %(breaker)s, clock_timestamp(),
         CASE WHEN %(rest)s > 0 THEN clock_timestamp() + make_interval(secs => %(rest)s) END, %(failures)s, %(error)s)
 ON CONFLICT (provider) DO UPDATE
-   SET breaker = excluded.breaker, breaker_changed_at = excluded.breaker_changed_at, open_until = excluded.open_until,
+   SET breaker = excluded.breaker, breaker_changed_at = CASE WHEN p.breaker = excluded.breaker THEN p.breaker_changed_at
+                                                               ELSE excluded.breaker_changed_at END, open_until = excluded.open_until,
        failures = excluded.failures, last_error = excluded.last_error, updated_at = clock_timestamp()
+ -- A failure of a request that was on its way does not end the rest that another process asked for.
+ WHERE NOT (excluded.breaker = 'closed' AND excluded.failures > 0 AND p.open_until > clock_timestamp())
 """
+_FAILURES = "SELECT failures FROM ops.provider_limits WHERE provider = %(provider)s"
 _USED = """
 UPDATE ops.provider_limits
    SET requests = requests + %(requests)s, throttled = throttled + %(throttled)s,
@@ -100,6 +104,12 @@ class SharedPace:
         with self._lock:
             self._taken_until = 0.0
             self._run(_REST, {"seconds": seconds})
+
+    def failures(self) -> int:
+        """How many failures in a row this or another process has seen last."""
+        with self._lock:
+            row = self._run(_FAILURES, {})
+        return cast("int", row[0]) if row else 0
 
     def tell(self, status: BreakerStatus) -> None:
         """Let everybody know the breaker's new state."""

@@ -27,9 +27,7 @@ venues:
   mexc: {requests_per_second: 500, markets: [BTC/USDT]}
 trades: {first_minutes: 3}
 """
-HASTE = RetryPolicy(
-    attempts=2, first_pause_seconds=0.01, max_pause_seconds=0.02, breaker_failures=4, breaker_rest_seconds=3
-)
+HASTE = RetryPolicy(attempts=2, first_pause_seconds=0.01, max_pause_seconds=0.02, breaker_failures=4)
 
 
 class EventStage:

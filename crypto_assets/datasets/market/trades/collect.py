@@ -110,8 +110,9 @@ def take_turn(
         return Turned(keep_payload(warehouse, key, outcome, error), told, error=error)
     except ProviderError as error:
         return Turned(replace(outcome, warning=str(error), failed=True), told, error=error)
-    rest = difference(spans, told)
-    return Turned(outcome, told, has_more=left <= 0 and bool(rest))
+    # A turn that brought nothing new would bring nothing new again: the next run tries it.
+    has_moved = bool(told) or outcome.inserted > 0
+    return Turned(outcome, told, has_more=left <= 0 and has_moved and bool(difference(spans, told)))
 
 
 def store_pages(warehouse: Warehouse, key: SeriesKey, pages: Sequence[TradePage], *, mark: bool = True) -> EventOutcome:

@@ -226,3 +226,18 @@ def test_every_key_is_there_once(warehouse: Warehouse, sandbox: SandboxProcess) 
     keys = select(func.count().label("rows"), func.count(func.distinct(c.trade_id)).label("ids"))
     row = read_frame(warehouse, keys).iloc[0]
     assert row["rows"] == row["ids"] == _truth("mexc")
+
+
+def test_paging_backwards_from_now_comes_to_its_end_turn_by_turn(warehouse: Warehouse) -> None:
+    with SandboxProcess(SandboxConfig()) as live:  # its clock is the real one
+        exchange, key = _exchange(live, "okx"), series_of("okx", SYMBOL)
+        now = datetime.now(UTC)
+        window = (now - timedelta(minutes=4), now + timedelta(hours=1))
+        for _ in range(20):
+            spans = wanted_spans(warehouse, key, window)
+            if not take_turn(warehouse, exchange, SYMBOL, spans, most_pages=2).has_more:
+                break
+        with warehouse.connect() as connection:
+            [span] = read_collected(connection, *key.values())
+    assert span[0] == window[0]
+    assert span[1] > now - timedelta(seconds=30)
