@@ -40,8 +40,10 @@ VENUE, MARKETS = "binance", 7
 RETRY_AFTER_SECONDS = 20
 _LATENCY_SECONDS = 0.25
 _TICK_SECONDS = 30.0
-_WATCH_SECONDS = 0.1
-_ON_ITS_WAY_SECONDS = 0.5  # a request that was sent when the refusal had not come yet is no breach
+_WATCH_SECONDS = 0.05
+_ON_ITS_WAY_SECONDS = (
+    0.15  # a request that was sent when the refusal had not come yet is no breach; refusals come at once
+)
 _PATIENCE_SECONDS = 240.0
 _BEGINS_AFTER = 5  # requests for trades of the run that the blackout strikes
 # Due at every tick; books once, as their round would last four minutes otherwise.

@@ -8,9 +8,15 @@ import pytest
 
 from crypto_assets.automation import (
     DERIVED,
+    EVENTS,
     OHLCV,
+    TRADE_BARS,
+    TRADES_KEY,
     VENUE_TAG,
+    collect_events,
     collect_ohlcv,
+    event_config,
+    open_days,
     open_months,
     refresh_instruments,
     repair_requests,
@@ -18,11 +24,15 @@ from crypto_assets.automation import (
     universe_notice,
     with_automation,
 )
+from crypto_assets.clients.breaker import BreakerState, BreakerStatus
+from crypto_assets.clients.pacing import Usage
+from crypto_assets.collection.shared_pace import SharedPace
 from crypto_assets.datasets.features.labels.asset import build_asset as build_labels
 from crypto_assets.datasets.features.ml_features.asset import build_asset as build_features
 from crypto_assets.datasets.features.technical_indicators.asset import build_asset as build_indicators
 from crypto_assets.datasets.market.instruments.asset import build_asset as build_instruments
 from crypto_assets.datasets.market.ohlcv.asset import build_asset
+from crypto_assets.definitions import build_assets
 from crypto_assets.partitions import grids_of
 from crypto_assets.quality.coverage import SeriesKey
 from crypto_assets.quality.gaps import Evidence, Gap, State
@@ -177,3 +187,78 @@ def test_what_derives_from_bars_follows_them_once_and_together(universe: Univers
                 assert may in requested[0][0]
     nothing: list[set[str]] = [set()] * 3
     assert requested[1:] == [nothing, nothing, [{may}] * 3, nothing]
+
+
+def test_days_missed_since_the_last_round_are_caught_up_for_a_week() -> None:
+    assert open_days(NOON, None) == ["2026-05-20"]
+    assert open_days(NOON, NOON - timedelta(minutes=6)) == ["2026-05-20"]
+    midnight = datetime(2026, 5, 20, 0, 5, tzinfo=UTC)
+    assert open_days(midnight, midnight - timedelta(minutes=6)) == ["2026-05-19", "2026-05-20"]
+    assert open_days(NOON, NOON - timedelta(days=2)) == ["2026-05-18", "2026-05-19", "2026-05-20"]
+    assert open_days(NOON, NOON - timedelta(days=40))[0] == "2026-05-13"
+    assert open_days(NOON, NOON + timedelta(seconds=3)) == ["2026-05-20"]
+
+
+def test_books_are_watched_for_the_whole_round_where_they_are_wanted_more_often(universe: Universe) -> None:
+    once = event_config(universe)["ops"]["market__order_books"]["config"]  # type: ignore[index]
+    assert once == {"due_only": True, "minutes": 0.0}
+    dense = parse_universe(UNIVERSE + "order_books: {interval_seconds: 20}\n", "u.yaml")
+    watched = event_config(dense)["ops"]["market__order_books"]["config"]  # type: ignore[index]
+    assert watched == {"due_only": True, "minutes": 4.0}
+
+
+def test_a_round_of_events_leaves_out_venues_that_rest_or_are_at_work(
+    universe: Universe, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    file = tmp_path / "universe.yaml"
+    file.write_text(UNIVERSE)
+    schedule = schedules_of(universe)[2]
+    grids = grids_of(universe.history_from, sorted(universe.venues))
+    assets = [one for one in build_assets(grids) if one.key in EVENTS]
+    given = {"warehouse": warehouse, "universe_file": UniverseFile(file, warehouse), "exchanges": None}
+    loaded = dg.Definitions(assets, jobs=[collect_events], schedules=[schedule], resources=given)
+
+    def keys(instance: dg.DagsterInstance) -> tuple[list[str], str]:
+        context = dg.build_schedule_context(
+            instance=instance,
+            scheduled_execution_time=NOON,
+            repository_def=loaded.get_repository_def(),
+            resources={name: given[name] for name in ("warehouse", "universe_file")},
+        )
+        tick = schedule.evaluate_tick(context)
+        return [str(request.partition_key) for request in tick.run_requests or []], tick.skip_message or ""
+
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:  # resources of a schedule want one with an address
+        assert keys(instance) == (["2026-05-20|binance", "2026-05-20|okx"], "")
+        pace = SharedPace(warehouse, "binance", 10)
+        pace.tell(BreakerStatus(BreakerState.OPEN, 5, 60, "429"))
+        assert keys(instance) == (["2026-05-20|okx"], "")
+        busy = loaded.resolve_job_def(collect_events.name)
+        instance.create_run_for_job(
+            busy, tags={VENUE_TAG: "okx", "dagster/partition": "2026-05-20|okx"}, status=dg.DagsterRunStatus.STARTED
+        )
+        requested, why = keys(instance)
+        assert requested == []
+        assert "binance (left alone until" in why
+        assert "okx (the last run is still at work)" in why
+        pace.used(Usage(0, 0, None))
+
+
+def test_trades_that_changed_are_added_up_once(universe: Universe) -> None:
+    grids = grids_of(date(2026, 1, 1), ["binance"])
+    assets = with_automation([one for one in build_assets(grids) if one.key in EVENTS], universe)
+    defs = dg.Definitions(assets, resources={"warehouse": None, "universe_file": None, "exchanges": None})
+    key = "2026-05-20|binance"
+    with dg.DagsterInstance.ephemeral() as instance:
+        first = dg.evaluate_automation_conditions(defs, instance, evaluation_time=NOON)
+        assert first.total_requested == 0
+        instance.report_runless_asset_event(dg.AssetMaterialization(TRADES_KEY, partition=key))
+        second = dg.evaluate_automation_conditions(
+            defs, instance, evaluation_time=NOON + timedelta(minutes=1), cursor=first.cursor
+        )
+        assert second.get_requested_partitions(TRADE_BARS) == {key}
+        instance.report_runless_asset_event(dg.AssetMaterialization(TRADE_BARS, partition=key))
+        third = dg.evaluate_automation_conditions(
+            defs, instance, evaluation_time=NOON + timedelta(minutes=2), cursor=second.cursor
+        )
+        assert third.total_requested == 0

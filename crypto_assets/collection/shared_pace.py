@@ -51,8 +51,9 @@ INSERT INTO ops.provider_limits AS p
 VALUES (%(provider)s, clock_timestamp(), %(breaker)s, clock_timestamp(),
         CASE WHEN %(rest)s > 0 THEN clock_timestamp() + make_interval(secs => %(rest)s) END, %(failures)s, %(error)s)
 ON CONFLICT (provider) DO UPDATE
-   SET breaker = excluded.breaker, breaker_changed_at = CASE WHEN p.breaker = excluded.breaker THEN p.breaker_changed_at
-                                                               ELSE excluded.breaker_changed_at END, open_until = excluded.open_until,
+   SET breaker = excluded.breaker, open_until = excluded.open_until,
+       breaker_changed_at = CASE WHEN p.breaker = excluded.breaker THEN p.breaker_changed_at
+                            ELSE excluded.breaker_changed_at END,
        failures = excluded.failures, last_error = excluded.last_error, updated_at = clock_timestamp()
  -- A failure of a request that was on its way does not end the rest that another process asked for.
  WHERE NOT (excluded.breaker = 'closed' AND excluded.failures > 0 AND p.open_until > clock_timestamp())

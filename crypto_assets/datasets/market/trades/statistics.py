@@ -155,7 +155,7 @@ def trade_statistics(found: TradeColumns, window: str, large_from: float = float
 
     Args:
         found: Of one market.
-        window: A length as pandas writes it: 1min, 15min, 1h, 1D.
+        window: A length as pandas writes it, of a second or more: 30s, 15min, 1h, 1D.
         large_from: Cost in the quote currency from which a trade is large; NaN where that is not known.
 
     Returns:
@@ -163,14 +163,14 @@ def trade_statistics(found: TradeColumns, window: str, large_from: float = float
         buy_ratio (share of the value that takers bought, 0..1), trade_count, large_count, large_share (of the value, 0..1).
 
     Raises:
-        WindowRefused: no such length, or none of a fixed number of microseconds.
+        WindowRefused: no such length, or less than a second.
     """
     try:
         length = np.timedelta64(pd.Timedelta(window).to_timedelta64())
     except ValueError:
         length = np.timedelta64(0, "us")
-    if length <= np.timedelta64(0, "us"):
-        raise WindowRefused(f"'{window[:40]}' is no length of time", way_out="Write it as 1min, 15min, 1h or 1D.")
+    if not length >= np.timedelta64(1, "s"):  # false for NaT too
+        raise WindowRefused(f"'{window[:40]}' is no length of time", way_out="Write it as 30s, 15min, 1h or 1D.")
     told = pd.DataFrame(aggregate(found, length))
     large = found.cost >= large_from
     counted = pd.DataFrame(aggregate(_only(found, large), length)).set_index("opened_at")[
