@@ -81,8 +81,8 @@ def universe_of(
         trades: Rules that differ from those of a bench.
         order_books: Likewise.
     """
-    # Half a minute: longer than a round takes, or a round would never end; short enough for many rounds.
-    rhythm = {"interval_minutes": 0.5, "max_interval_minutes": 0.5, "first_minutes": 15, "run_minutes": 2}
+    # Longer than a round takes, or it would never end; shorter than from one to the next, or it would find nothing due.
+    rhythm = {"interval_minutes": 1 / 3, "max_interval_minutes": 1 / 3, "first_minutes": 15, "run_minutes": 2}
     return Universe.model_validate(
         {
             "history_from": datetime.now(UTC).date() - timedelta(days=1),
@@ -96,7 +96,7 @@ def universe_of(
             },
             "gaps": {"first_wait_minutes": 1, "wait_factor": 1},
             "trades": rhythm | dict(trades or {}),
-            "order_books": {"interval_seconds": 30, "max_interval_seconds": 30} | dict(order_books or {}),
+            "order_books": {"interval_seconds": 20, "max_interval_seconds": 20} | dict(order_books or {}),
         }
     )
 

@@ -93,17 +93,17 @@ def _print_polls(frame: pd.DataFrame, now: datetime) -> None:
     if frame.empty:
         OUT.print("No market has been polled yet.")
         return
-    columns = ("dataset", "venue", ">markets", "newest poll", "next due (UTC)", ">overdue", ">longest wait", ">failing")
+    columns = ("dataset", "venue", ">markets", "asked", "due (UTC)", ">overdue", ">longest wait", ">failing")
     shown = table("Collecting", *columns)
     for (dataset, venue), polls in frame.groupby(["dataset", "venue"]):
         late, failing = int((polls["due_at"] < now).sum()), int((polls["failures"] > 0).sum())
         most = int(polls["failures"].max())
         shown.add_row(
-            escape(str(dataset)),
+            escape(str(dataset).rpartition("/")[2]),
             escape(str(venue)),
             str(len(polls)),
             f"{age_text(now - polls['polled_at'].max().to_pydatetime())} ago",
-            f"{polls['due_at'].min():%m-%d %H:%M:%S}",
+            f"{polls['due_at'].min():%H:%M:%S}",
             f"[yellow]{late}[/]" if late else "0",
             age_text(timedelta(seconds=float(polls["longest_wait_seconds"].max()))),
             f"[red]{failing}, {most} in a row[/]" if failing else "0",

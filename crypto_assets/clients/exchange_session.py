@@ -10,6 +10,7 @@ makes another one that keeps the same pace.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Self, cast
@@ -180,7 +181,8 @@ class ExchangeSession:
             return Throttled(said, way_out="Lower requests_per_second in the universe.", retry_after_seconds=wait)
         if status >= 500 or (isinstance(error, ccxt.NetworkError) and status not in {403, 451}):
             return Unavailable(said, way_out="It is asked again; see the venue's status page.")
-        if isinstance(error, ccxt.BadResponse):
+        # A page of HTML with status 200 surfaces as whatever ccxt misses in it first.
+        if isinstance(error, ccxt.BadResponse) or (status == 200 and not is_json(self._answer.body)):
             return self.malformed("a readable answer", said)
         return Rejected(said, way_out="`crypto-assets doctor` tries every provider; a region may be blocked.")
 
@@ -204,6 +206,15 @@ class ExchangeSession:
                 urls = redirect_urls(self._client.urls["api"], hostname, self._sandbox_url)
                 self._client.urls["api"] = urls
         return self._client
+
+
+def is_json(body: str) -> bool:
+    """Whether an answer is JSON at all, and not a page of HTML or half an answer."""
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True
 
 
 def _ms(moment: datetime) -> int:

@@ -12,13 +12,12 @@ than its answer reaches.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from crypto_assets.clients.exchange_limits import Kind
-from crypto_assets.clients.exchange_session import ExchangeSession
+from crypto_assets.clients.exchange_session import ExchangeSession, is_json
 from crypto_assets.clients.trade_rows import CCXT_TRADES, TRADE_LAYOUTS, TradeLayout, Trades, parse_trades
 from crypto_assets.spans import Span
 
@@ -252,20 +251,12 @@ def _ask_once(
     rows = session.ask(lambda: session.client.fetch_trades(symbol, since_ms, limit, params))
     if not isinstance(rows, list):
         raise session.malformed("a list of trades", rows)
-    if not rows and not _is_json(session.body):  # ccxt reads a page of HTML as no trades
+    if not rows and not is_json(session.body):  # ccxt reads a page of HTML as no trades
         raise session.malformed("trades or none", session.body)
     trades = parse_trades(rows, layout_of(session.name))
     if rows and not len(trades) and all(row.reason.startswith("unreadable") for row in trades.refused):
         raise session.malformed("trades", session.body)
     return trades
-
-
-def _is_json(body: str) -> bool:
-    try:
-        json.loads(body)
-    except ValueError:
-        return False
-    return True
 
 
 def _us(moment: datetime) -> int:

@@ -5,7 +5,6 @@ What belongs here: the loop. What does not: whose turn it is (rotation.py), what
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -75,7 +74,7 @@ def run_round[S: Session, T](
     Args:
         session: The first worker's client; the others get twins.
         turns: The markets.
-        poll: Does one turn: with a client, the turn, and the seconds that it had waited beyond its due time.
+        poll: Does one turn: with a client, the turn, and the seconds of the round that it was due before its turn came.
         workers: Turns at the same time; one market never has two.
         seconds: No turn begins later than that after the round's begin.
         linger: Go on for all of `seconds`, each market whenever it is due, instead of ending when none is.
@@ -94,7 +93,7 @@ def run_round[S: Session, T](
                 del left[turn.name]
                 late = max(0.0, now - max(turn.due_at, began))
                 waited[turn.name] = max(late, waited.get(turn.name, 0.0))
-                running[pool.submit(lend(poll), turn, max(0.0, now - turn.due_at))] = turn
+                running[pool.submit(lend(poll), turn, late)] = turn
             if running:
                 done, _ = wait(running, return_when=FIRST_COMPLETED, timeout=_LONGEST_SLEEP)
                 for future in done:
@@ -115,8 +114,7 @@ def _next_turn(turn: Turn, interval: float, now: float) -> Turn:
     if interval > 0:
         return Turn(turn.name, now, interval, turn.share)
     # It has more to fetch: due at once, but behind those that have waited a whole interval.
-    # Two steps of the clock's float earlier, so that rounding does not make it due after now.
-    return Turn(turn.name, now - turn.interval - 2 * math.ulp(now), turn.interval, turn.share)
+    return Turn(turn.name, now - turn.interval, turn.interval, turn.share)
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def read_polls(connection: Connection, dataset: str, venue: str) -> dict[str, Po
 def write_poll(connection: Connection, dataset: str, venue: str, poll: Poll) -> None:
     """Keep a poll."""
     values = (
-        poll.polled_at, poll.due_at, poll.interval_seconds, poll.activity, poll.failures, poll.last_error[:500],
+        poll.polled_at, poll.due_at, poll.interval_seconds, poll.activity, poll.failures, _storable(poll.last_error),
         poll.longest_wait_seconds,
     )  # fmt: skip
     with connection.cursor() as cursor:
@@ -95,3 +95,8 @@ def read_all_polls(warehouse: Warehouse) -> pd.DataFrame:
     """ops.market_polls, by its key."""
     keys = market_polls.primary_key.columns
     return read_frame(warehouse, select(market_polls).order_by(*keys))
+
+
+def _storable(text: str) -> str:
+    """A failure's text as PostgreSQL takes it: no NUL, no lone surrogate, not long."""
+    return text.replace("\0", "")[:500].encode(errors="replace").decode()

@@ -76,8 +76,8 @@ def test_a_backfill_is_one_run_a_venue_and_the_second_one_writes_nothing(crypto_
     assert re.search(r"okx\s*│\s*1h\s*│\s*2\s*│\s*96", status.stdout), status.stderr
     report = crypto_assets("quality", "--json", "--html", str(tmp_path / "q.html"))
     found = json.loads(report.stdout[report.stdout.index("{") :])
-    checks = {check["check"]: check["passed"] for check in found["checks"]}
-    assert checks["key_is_unique"] is True
+    checks = {(check["dataset"], check["check"]): check["passed"] for check in found["checks"]}
+    assert checks["market/ohlcv", "key_is_unique"] is True
     assert report.returncode == (1 if found["has_errors"] else 0)
     assert {score["symbol"] for score in found["scores"] if score["timeframe"]} == {"BTC/USDT", "ETH/USDT"}
     page = (tmp_path / "q.html").read_text()
@@ -241,7 +241,12 @@ HELPED = (
     "down",
     "demo",
     "backfill",
+    "collect",
     "status",
+    "show trades",
+    "show book",
+    "show ticker",
+    "show bars",
     "quality",
     "doctor",
     "migrate",

@@ -324,7 +324,7 @@ def test_status_names_an_open_breaker_late_polls_and_what_is_stored(run: Run) ->
     assert re.search(
         r"okx +│ open until \d\d:\d\d:\d\d UTC, \d min left +│ +7\.5 │.*│ HTTP 503 \[maintenance\] │", told
     )
-    assert re.search(r"market/trades +│ okx +│ +2 │ \d+ (s|min) ago", told)
+    assert re.search(r"trades +│ okx +│ +2 │ \d+ (s|min) ago", told)
     assert re.search(r"│ +1 │ +1 min │ +1, 2 in a row │", told)
     assert re.search(r"market\.trades +│ okx +│ +1 │ +4 │ 2026-03-01 12:01:00 │ 2026-03-01 13:05:00 │", told)
     assert re.search(r"market\.order_books +│ okx +│ +1 │ +2 │", told)

@@ -166,11 +166,12 @@ def trade_statistics(found: TradeColumns, window: str, large_from: float = float
         WindowRefused: no such length, or less than a second.
     """
     try:
-        length = np.timedelta64(pd.Timedelta(window).to_timedelta64())
+        asked = pd.Timedelta(window)
     except ValueError:
-        length = np.timedelta64(0, "us")
-    if not length >= np.timedelta64(1, "s"):  # false for NaT too
+        asked = pd.Timedelta(0)
+    if not asked >= pd.Timedelta(seconds=1):  # false for NaT too
         raise WindowRefused(f"'{window[:40]}' is no length of time", way_out="Write it as 30s, 15min, 1h or 1D.")
+    length = np.timedelta64(asked.to_timedelta64())
     told = pd.DataFrame(aggregate(found, length))
     large = found.cost >= large_from
     counted = pd.DataFrame(aggregate(_only(found, large), length)).set_index("opened_at")[

@@ -88,7 +88,7 @@ def test_where_no_bound_is_known_nothing_is_said_of_large_trades() -> None:
     assert not frame.drop(columns=["large_count", "large_share"]).isna().any().any()
 
 
-@pytest.mark.parametrize("window", ["soon", "0s", "-1h", "1M", "1e30D", "x" * 999])
+@pytest.mark.parametrize("window", ["soon", "", "NaT", "0s", "1ns", "5", "-1h", "1M", "1e30D", "x" * 999])
 def test_what_is_no_length_of_time_is_refused(window: str) -> None:
     with pytest.raises(WindowRefused, match="is no length of time"):
         trade_statistics(columns(DAY), window)
