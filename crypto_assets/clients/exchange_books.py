@@ -73,7 +73,7 @@ def order_book(session: ExchangeSession, symbol: str, depth: int) -> OrderBook:
 
 
 def tickers(session: ExchangeSession, symbols: Sequence[str]) -> list[Ticker]:
-    """Statistics of these markets, in one request; markets that the venue does not tell of are left out.
+    """Statistics of these markets, in one request, or two where one is lacking; markets still lacking then are left out.
 
     Raises:
         NotServed: the venue has none.
@@ -82,7 +82,13 @@ def tickers(session: ExchangeSession, symbols: Sequence[str]) -> list[Ticker]:
     session.require_method("fetchTickers", "tickers")
     listed = session.symbols()
     wanted = [symbol for symbol in symbols if symbol in listed]
-    return session.attempt(Kind.TICKERS, lambda: _ask_tickers(session, wanted)) if wanted else []
+    if not wanted:
+        return []
+    found = session.attempt(Kind.TICKERS, lambda: _ask_tickers(session, wanted))
+    if len(found) < len(wanted):  # asked once more: a row that could not be read mostly can be the next time
+        again = session.attempt(Kind.TICKERS, lambda: _ask_tickers(session, wanted))
+        return max(found, again, key=len)
+    return found
 
 
 def _ask_book(session: ExchangeSession, symbol: str, depth: int, asked: int) -> OrderBook:

@@ -12,6 +12,8 @@ from typing import Protocol, cast
 
 import ccxt
 
+_BY_TYPE = frozenset({"binance", "binanceus", "gate", "okx"})  # their lists of markets come one type a request
+
 
 class CcxtClient(Protocol):
     """The part of a ccxt exchange that is used here."""
@@ -59,7 +61,7 @@ class Answer:
     body: str = ""
 
 
-def recording_client(name: str, answer: Answer, *, raw_bars: bool, raw_trades: bool) -> CcxtClient:
+def recording_client(name: str, answer: Answer, *, raw_bars: bool, raw_trades: bool, spot_only: bool) -> CcxtClient:
     """A ccxt client that notes each answer and, where we know the venue's rows, hands them on unparsed."""
     parent = getattr(ccxt, name)
 
@@ -103,6 +105,10 @@ def recording_client(name: str, answer: Answer, *, raw_bars: bool, raw_trades: b
     if raw_trades:
         members["parse_trades"] = parse_trades
     # Budget and retries are ours (transport.py), so that they hold for every provider alike.
-    spot_only = {"fetchMarkets": {"types": ["spot"]}} if name in {"binance", "binanceus", "gate"} else {}
-    options = {"enableRateLimit": False, "timeout": 15_000, "options": {"maxRetriesOnFailure": 0, **spot_only}}
-    return cast("CcxtClient", type(f"Recording_{name}", (parent,), members)(options))
+    types = {"fetchMarkets": {"types": ["spot"]}} if spot_only and name in _BY_TYPE else {}
+    options = {"enableRateLimit": False, "timeout": 15_000, "options": {"maxRetriesOnFailure": 0, **types}}
+    client = cast("CcxtClient", type(f"Recording_{name}", (parent,), members)(options))
+    client.has["fetchCurrencies"] = (
+        False  # nothing of them is used, and with the markets they cost up to three requests
+    )
+    return client

@@ -28,7 +28,9 @@ _COSTS: Mapping[str, Mapping[Kind, float]] = {
     "binance": _BINANCE,
     "binanceus": _BINANCE,
     "binanceusdm": {Kind.TRADES: 10.0, Kind.TICKERS: 20.0},
-    "mexc": {Kind.MARKETS: 10.0, Kind.TICKERS: 40.0},
+    "mexc": {Kind.MARKETS: 11.0, Kind.TICKERS: 40.0},  # ccxt asks for its contracts too
+    "gate": {Kind.MARKETS: 2.0},
+    "coinbase": {Kind.MARKETS: 2.0},
 }
 _DEEP_BOOK = {"binance": (100, 12.5), "binanceus": (100, 12.5)}  # above so many levels, this much
 

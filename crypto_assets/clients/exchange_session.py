@@ -199,7 +199,8 @@ class ExchangeSession:
     def client(self) -> CcxtClient:
         """ccxt's client, made when it is first needed."""
         if self._client is None:
-            raw = {"raw_bars": self.name in LAYOUTS, "raw_trades": self.name in TRADE_LAYOUTS}
+            is_spot = not any(":" in market.symbol for market in self.venue.markets)
+            raw = {"raw_bars": self.name in LAYOUTS, "raw_trades": self.name in TRADE_LAYOUTS, "spot_only": is_spot}
             self._client = recording_client(self.name, self._answer, **raw)
             if self._sandbox_url:
                 hostname = cast("str | None", getattr(self._client, "hostname", None))

@@ -82,6 +82,7 @@ class Transport:
         self._lock = threading.Lock()
         self._told = Usage(0, 0, None)
         self._has_begun = False
+        self._rests = 0  # how often the provider has asked for rest
         self._breaker = Breaker(self.policy.breaker_failures, self.policy.breaker_rest_seconds, tell=self._pace.tell)
 
     @property
@@ -124,9 +125,10 @@ class Transport:
         self._begin()
         if not self._breaker.admits():
             raise self._resting()
-        wait = self._reserve(cost)
+        self._wait_for_slot(cost)
         try:
-            self._sleep_until_slot(wait)
+            with self._lock:
+                self.requests += 1
             began = time.monotonic()
             answer = request()
         except Rejected:
@@ -149,29 +151,39 @@ class Transport:
         if is_first:
             self._breaker.carry_on(self._pace.failures())
 
-    def _reserve(self, cost: float) -> float:
+    def _wait_for_slot(self, cost: float) -> None:
+        """Return when the request may be sent.
+
+        A rest that begins while this thread sleeps makes its slot void: the next one comes behind it.
+        """
         try:
-            return self._pace.reserve(cost)
+            while True:
+                rests = self._rests
+                self._sleep_if_worth_it(self._pace.reserve(cost))
+                if rests == self._rests:
+                    return
         except BaseException as error:
             # Were this a failure, runs that meet a resting provider would prolong its rest, one after the other, forever.
             self._breaker.not_asked(str(error))
             raise
 
-    def _sleep_until_slot(self, wait: float) -> None:
+    def _sleep_if_worth_it(self, wait: float) -> None:
         if wait > self.policy.max_retry_after_seconds:
             raise BreakerOpen(
                 f"{self.provider} is not asked: it wants {wait:.0f} s of rest", way_out="The next run asks again."
             )
         if wait > 0:
             self._sleep(wait)
-        with self._lock:
-            self.requests += 1
+        if self._breaker.status.state is BreakerState.OPEN:
+            raise self._resting()
 
     def _failed(self, error: ProviderError) -> None:
         if isinstance(error, Throttled):
             with self._lock:
                 self.throttled += 1
             if error.retry_after_seconds is not None:
+                with self._lock:
+                    self._rests += 1
                 self._pace.rest(error.retry_after_seconds)  # whoever else asks this provider waits as well
         self._breaker.failed(str(error))
 

@@ -56,7 +56,7 @@ ON CONFLICT (provider) DO UPDATE
                             ELSE excluded.breaker_changed_at END,
        failures = excluded.failures, last_error = excluded.last_error, updated_at = clock_timestamp()
  -- A failure of a request that was on its way does not end the rest that another process asked for.
- WHERE NOT (excluded.breaker = 'closed' AND excluded.failures > 0 AND p.open_until > clock_timestamp())
+ WHERE (excluded.breaker = 'closed' AND excluded.failures > 0 AND p.open_until > clock_timestamp()) IS NOT TRUE
 """
 _FAILURES = "SELECT failures FROM ops.provider_limits WHERE provider = %(provider)s"
 _USED = """

@@ -113,7 +113,7 @@ def test_features_are_computed_shown_and_reported(crypto_assets: Run, tmp_path: 
 
 def test_features_and_indicators_are_listed_without_a_database() -> None:
     features = CliRunner(env={"COLUMNS": "220"}).invoke(app, ["features", "list"])
-    assert "70 features, version " in features.stdout
+    assert "80 features, version " in features.stdout
     indicators = CliRunner(env={"COLUMNS": "220"}).invoke(app, ["features", "list", "--indicators"])
     assert "51 indicators." in indicators.stdout
 

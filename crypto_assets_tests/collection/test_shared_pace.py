@@ -248,3 +248,14 @@ def test_between_runs_no_connection_is_held(warehouse: Warehouse) -> None:
         )
         assert cursor.fetchone() == (0,)
     assert pace.reserve(1) < 60
+
+
+def test_failures_are_counted_on_by_whoever_asks_next(warehouse: Warehouse) -> None:
+    one, other = SharedPace(warehouse, "binance", 10), SharedPace(warehouse, "binance", 10)
+    assert one.failures() == 0
+    one.tell(BreakerStatus(BreakerState.CLOSED, 3, 0, "429"))
+    assert other.failures() == 3
+    other.tell(BreakerStatus(BreakerState.CLOSED))
+    assert one.failures() == 0
+    for pace in (one, other):
+        pace.used(Usage(0, 0, None))

@@ -25,6 +25,8 @@ from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.limits import Poll, read_polls, typical_latency, write_poll
 from crypto_assets.warehouse.read import read_frame
 
+_EARLY = 0.1  # part of its interval by which a scheduled round may come too early for a market
+
 
 @dataclass(frozen=True)
 class Visit:
@@ -93,7 +95,10 @@ def poll_markets[C: EventConfig](run: EventRun[C], pollers: Pollers[C]) -> list[
 
     def poll(exchange: Exchange, turn: Turn, waited: float) -> Polled[EventOutcome]:
         visit = pollers.visit(exchange, turn.name, turn.interval)
-        return _kept(run, pollers, polls.get(turn.name), visit, waited)
+        polled, kept = _kept(run, pollers, polls.get(turn.name), visit, waited)
+        if kept is not None:
+            polls[turn.name] = kept
+        return polled
 
     done = run_round(
         run.exchange, turns, poll, workers=min(workers, len(turns)) or 1, seconds=pollers.seconds, linger=pollers.linger
@@ -125,8 +130,8 @@ def turns_of(
         poll = polls.get(symbol)
         asked_at = poll.polled_at.timestamp() if poll else 0.0
         rhythm = max(0.001, (poll.due_at - poll.polled_at).total_seconds()) if poll else interval
-        if not due_only:
-            asked_at = min(asked_at, now - rhythm)
+        # A poll a little before its time does no harm; a round that just misses it would ask a whole round later.
+        asked_at = asked_at - _EARLY * rhythm if due_only else min(asked_at, now - rhythm)
         turns.append(Turn(symbol, asked_at, rhythm, shares[symbol]))
     return turns
 
@@ -145,12 +150,12 @@ def quote_volumes(warehouse: Warehouse, venue: str) -> dict[str, float]:
 
 def _kept[C: EventConfig](
     run: EventRun[C], pollers: Pollers[C], before: Poll | None, visit: Visit, waited: float
-) -> Polled[EventOutcome]:
-    """Keep the poll, and say when the market is due again."""
+) -> tuple[Polled[EventOutcome], Poll | None]:
+    """Keep the poll, and say when the market is due again; no poll where it was not asked."""
     is_over = isinstance(visit.error, BreakerOpen)
     outcome = replace(visit.outcome, turns=1, postponed=_passes(visit.error))
     if is_over:  # it was not asked: its poll stays due
-        return Polled(outcome, pollers.longest, is_over=True)
+        return Polled(outcome, pollers.longest, is_over=True), None
     failures = (before.failures if before else 0) + 1 if visit.error is not None else 0
     interval = retry_interval(visit.interval, failures, pollers.longest) if failures else visit.interval
     now = datetime.now(UTC)
@@ -162,7 +167,7 @@ def _kept[C: EventConfig](
     )  # fmt: skip
     with run.warehouse.connect() as connection:
         write_poll(connection, pollers.dataset, outcome.venue, poll)
-    return Polled(outcome, 0 if visit.has_more else interval)
+    return Polled(outcome, 0 if visit.has_more else interval), poll
 
 
 def _all_failed[C: EventConfig](
@@ -174,7 +179,7 @@ def _all_failed[C: EventConfig](
     kept = [
         _kept(run, pollers, polls.get(one.symbol), Visit(one, pollers.interval, error=error), 0) for one in outcomes
     ]
-    return [one.outcome for one in kept]
+    return [one.outcome for one, _ in kept]
 
 
 def _passes(error: ProviderError | None) -> bool:
