@@ -132,9 +132,9 @@ def backfill(
 
     Example: crypto-assets backfill --from 2024-01-01 --to 2024-07-01 --venue binance --timeframe 1h
     """
+    span = (_day(from_, "--from"), _day(to, "--to") if to else datetime.now(UTC))
     from crypto_assets.cli.collect import run_backfill
 
-    span = (_day(from_, "--from"), _day(to, "--to") if to else datetime.now(UTC))
     chosen = (tuple(venue or ()), tuple(market or ()), tuple(timeframe or ()))
     raise typer.Exit(run_backfill(_settings(context), span, chosen, jobs=jobs, refresh=refresh))
 
@@ -152,10 +152,10 @@ def collect(
 
     Example: crypto-assets collect --venue binance --market BTC/USDT --from 2026-11-20T12:00 --to 2026-11-20T13:00
     """
-    from crypto_assets.cli.collect import run_collect
-
     end = _day(to, "--to") if to else datetime.now(UTC)
     start = _day(from_, "--from") if from_ else end - timedelta(minutes=15)
+    from crypto_assets.cli.collect import run_collect
+
     chosen = (tuple(venue or ()), tuple(market or ()))
     raise typer.Exit(run_collect(_settings(context), (start, end), chosen, jobs=jobs))
 

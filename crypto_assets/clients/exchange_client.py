@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
-import ccxt
-
 _BY_TYPE = frozenset({"binance", "binanceus", "gate", "okx"})  # their lists of markets come one type a request
 
 
@@ -63,6 +61,8 @@ class Answer:
 
 def recording_client(name: str, answer: Answer, *, raw_bars: bool, raw_trades: bool, spot_only: bool) -> CcxtClient:
     """A ccxt client that notes each answer and, where we know the venue's rows, hands them on unparsed."""
+    import ccxt  # noqa: PLC0415 - it imports a hundred exchanges, which takes seconds: only who asks a venue pays them
+
     parent = getattr(ccxt, name)
 
     def on_rest_response(

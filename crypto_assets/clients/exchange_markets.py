@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ccxt.base.decimal_to_precision import DECIMAL_PLACES, TICK_SIZE
-
 # A listing date before the first exchange, or far ahead, is a venue's placeholder.
 _PLAUSIBLE_MS = (1_279_000_000_000, 4_102_444_800_000)
 
@@ -66,6 +64,8 @@ def parse_market(market: Mapping[str, object], precision_mode: int) -> ListedMar
 def _step(value: object, precision_mode: int) -> float | None:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
+    from ccxt.base.decimal_to_precision import DECIMAL_PLACES, TICK_SIZE  # noqa: PLC0415 - see exchange_client.py
+
     if precision_mode == TICK_SIZE:
         return float(value) if value > 0 else None
     # Significant digits mean another step at every price, so they say no step.

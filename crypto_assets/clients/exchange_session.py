@@ -15,8 +15,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Self, cast
 
-import ccxt
-
 from crypto_assets.clients.exchange_bars import LAYOUTS
 from crypto_assets.clients.exchange_client import Answer, CcxtClient, recording_client
 from crypto_assets.clients.exchange_limits import Kind, cost_of
@@ -161,17 +159,21 @@ class ExchangeSession:
         Raises:
             ProviderError: what went wrong.
         """
+        from ccxt import BaseError  # noqa: PLC0415 - it is there since the client was made
+
         self._answer.status, self._answer.headers, self._answer.body = 0, {}, ""
         try:
             return request()
-        except ccxt.BaseError as error:
+        except BaseError as error:
             raise self._classify(error) from error
         except (TypeError, KeyError, ValueError, AttributeError, IndexError) as error:
             # ccxt reads answers without looking first: a page of HTML surfaces as any of these.
             raise self.malformed("an answer that ccxt can read", f"{type(error).__name__}: {error}") from error
 
-    def _classify(self, error: ccxt.BaseError) -> ProviderError:
+    def _classify(self, error: Exception) -> ProviderError:
         """The class follows the HTTP status; ccxt's own class decides only where that is 200 or missing."""
+        import ccxt  # noqa: PLC0415 - as above
+
         status = self._answer.status
         said = (
             f"{self.name} answered {status or 'nothing'} ({type(error).__name__}): {self._answer.body[:200] or error}"
