@@ -133,7 +133,8 @@ def _forward_by_time(asked: _Asked) -> Iterator[TradePage]:
         is_full = came >= asked.limit
         newest = int(trades.traded_at_us[-1]) if len(trades) else cursor
         is_cut = is_full and newest <= cursor
-        is_over = newest >= asked.end_us or came <= 1 or (not is_full and asked.settled_us() < asked.end_us)
+        is_last = not is_full and newest <= cursor  # nothing but the trades of the moment asked from, which came before
+        is_over = newest >= asked.end_us or is_last or (not is_full and asked.settled_us() < asked.end_us)
         reach = asked.settled_us() if is_over else newest + int(is_cut)
         covered = max(min(reach, asked.end_us), cursor)
         yield TradePage(trades.between(cursor, asked.end_us), cursor, covered, is_cut)

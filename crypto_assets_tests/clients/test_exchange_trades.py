@@ -1,15 +1,16 @@
 """Trades of the six venues through the real client on the sandbox: whole, once each, however the venue is paged."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from crypto_assets.clients.exchange import Exchange
+from crypto_assets.clients.exchange_limits import Kind
 from crypto_assets.clients.exchange_trades import SETTLE, TradePage, layout_of, trade_pages
 from crypto_assets.clients.failures import Malformed, NotListed, NotServed, ProviderError
-from crypto_assets.clients.trade_rows import Trades, join_trades
+from crypto_assets.clients.trade_rows import Trades, join_trades, parse_trades
 from crypto_assets.sandbox.config import SandboxConfig
 from crypto_assets.sandbox.faults import Fault
 from crypto_assets.sandbox.market import SeededMarket
@@ -168,3 +169,25 @@ def test_a_venue_in_trouble_leaves_the_pages_before(sandbox: SandboxProcess) -> 
     with pytest.raises(ProviderError):
         list(pages)
     assert len(first.trades) == 1000
+
+
+class _Quiet(Exchange):
+    """A kraken whose last three trades ever share a microsecond."""
+
+    def attempt[T](self, kind: Kind, work: Callable[[], T], *, depth: int = 0) -> T:  # noqa: ARG002 - what is asked does not matter
+        rows = [["1.5", "2", 1_700_000_000.25, "b", "m", "", 7 + n] for n in range(3)]
+        return parse_trades(rows, layout_of("kraken"))  # type: ignore[return-value]
+
+    def symbols(self) -> frozenset[str]:
+        return frozenset({"BTC/USD"})
+
+    def clock(self) -> int:
+        return NOW_MS
+
+
+def test_a_market_that_is_traded_no_more_comes_to_its_end() -> None:
+    start = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)  # 1,700,000,000 s
+    span = (start, start + timedelta(hours=1))
+    pages = list(trade_pages(_Quiet("kraken", shipped_universe().venue("kraken")), "BTC/USD", span))
+    assert len(_joined(pages)) == 3
+    assert _proven(pages) == [tuple(int(moment.timestamp() * 1_000_000) for moment in span)]

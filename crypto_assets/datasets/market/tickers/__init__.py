@@ -4,6 +4,5 @@ One row is what a venue said of one market's last 24 hours at one moment. Source
 ccxt. Grain: one row a market and poll, every five minutes.
 
 Caveats: what a venue does not say is null: coinbase gives no high and low, binance's best prices come without a time.
-Kraken's open is that of the UTC day, so its change is left null and not computed here. Statistics of the past cannot be
-asked for.
+Kraken's open and change are those of the UTC day. Statistics of the past cannot be asked for.
 """
