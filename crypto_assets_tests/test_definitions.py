@@ -57,7 +57,7 @@ def test_checks_are_named_by_the_truth_that_holds(definitions: dg.Definitions) -
         "periods_do_not_overlap", "steps_and_dates_possible", "universe_markets_listed",
         "values_in_range", "warm_up_is_null", "sample_equals_recomputed", "every_bar_has_its_row", "coverage_above_bound",
         "no_look_ahead", "labels_end_after_their_horizon", "labels_are_possible",
-        "price_and_amount_positive", "no_trade_from_the_future", "numbers_rise_with_time", "rows_were_accepted",
+        "price_and_amount_positive", "no_trade_from_the_future", "numbers_rise_with_time",
         "no_trade_is_missing", "markets_were_asked", "parts_within_whole", "trades_match_bars", "book_not_crossed",
         "levels_in_order", "book_deep_enough", "prices_within_range", "change_is_consistent", "newest_ticker_is_recent",
     }  # fmt: skip

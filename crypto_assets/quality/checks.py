@@ -25,7 +25,6 @@ from sqlalchemy import (
     cast,
     extract,
     func,
-    literal,
     or_,
     select,
     tuple_,
@@ -256,13 +255,15 @@ def _newest(table: Table, dataset: str, venue: str, now: datetime) -> Select[tup
 def _per_series(
     table: Table, window: VenueWindow, failed: ColumnElement[int], first_at: ColumnElement[datetime]
 ) -> Select[tuple[object, ...]]:
+    keys = (table.c.venue, table.c.symbol, timeframe_of(table))
+    names = (table.c.venue, table.c.symbol, timeframe_of(table).label("timeframe"))
     counts = (func.count().label("checked"), failed.label("failed"), first_at.label("first_at"))
-    keys = (table.c.venue, table.c.symbol)
-    if "timeframe" not in table.c:
-        tick = literal(TICK).label("timeframe")
-        return select(*keys, tick, *counts).where(*inside(table, window)).group_by(*keys)
-    frame = table.c.timeframe
-    return select(*keys, frame, *counts).where(*inside(table, window)).group_by(*keys, frame)
+    return select(*names, *counts).where(*inside(table, window)).group_by(*keys)
+
+
+def timeframe_of(table: Table) -> ColumnElement[str]:
+    """The length of a row's bar, or that its rows are events."""
+    return table.c.timeframe if "timeframe" in table.c else func.concat(TICK)
 
 
 def inside(table: Table, window: VenueWindow) -> tuple[ColumnElement[bool], ...]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Select, Table, and_, case, extract, func, literal, select, true
 
 from crypto_assets.partitions import VenueWindow
-from crypto_assets.quality.checks import Look, bar_seconds, inside
+from crypto_assets.quality.checks import Look, bar_seconds, inside, timeframe_of
 from crypto_assets.quality.findings import Finding
 from crypto_assets.quality.gaps import State
 from crypto_assets.quality.scores import score_history
@@ -79,9 +79,9 @@ def rows_are_accepted(table: Table, dataset: str) -> Look:
             .group_by(q.venue, q.symbol, q.timeframe)
         )
         stored = (
-            select(table.c.venue, table.c.symbol, table.c.timeframe, func.count().label("stored"))
+            select(table.c.venue, table.c.symbol, timeframe_of(table).label("timeframe"), func.count().label("stored"))
             .where(*inside(table, window))
-            .group_by(table.c.venue, table.c.symbol, table.c.timeframe)
+            .group_by(table.c.venue, table.c.symbol, timeframe_of(table))
         )
         counts: dict[tuple[str, str, str], tuple[int, int, str]] = {
             _key(row): (int(row["stored"]), 0, "") for row in read_frame(warehouse, stored).to_dict("records")

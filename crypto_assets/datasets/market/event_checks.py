@@ -14,16 +14,13 @@ from sqlalchemy import Table, and_, func, select
 
 from crypto_assets.datasets.market.instruments.table import ended_symbols
 from crypto_assets.partitions import VenueWindow
-from crypto_assets.quality.checks import Look, inside, time_of
+from crypto_assets.quality.checks import Look, time_of
 from crypto_assets.quality.coverage import TICK
 from crypto_assets.quality.findings import Finding
-from crypto_assets.schema.bookkeeping import quarantine
 from crypto_assets.schema.operations import market_polls
 from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.read import read_frame
-
-REFUSED_WITHIN = timedelta(days=1)  # a row refused longer ago says nothing about the data of now
 
 type MaxAge = Callable[[Universe], float]
 
@@ -79,32 +76,5 @@ def newest_is_recent(table: Table, max_age_minutes: MaxAge) -> Look:
             late = int(age > bound)
             findings.append(Finding(window.venue, row["symbol"], TICK, 1, late, told, lag_seconds=age.total_seconds()))
         return findings
-
-    return look
-
-
-def rows_were_accepted(table: Table, dataset: str) -> Look:
-    """No row of the last day had to be refused: what stands in quarantine counts against what was stored."""
-
-    def look(warehouse: Warehouse, _universe: Universe, window: VenueWindow) -> list[Finding]:
-        q = quarantine.c
-        refused = (
-            select(q.symbol, func.sum(q.occurrences).label("rows"), func.max(q.reason).label("reason"))
-            .where(q.dataset == dataset, q.venue == window.venue)
-            .where(q.last_seen_at > datetime.now(UTC) - REFUSED_WITHIN)
-            .group_by(q.symbol)
-        )
-        stored = (
-            select(table.c.symbol, func.count().label("rows")).where(*inside(table, window)).group_by(table.c.symbol)
-        )
-        counts = {row["symbol"]: int(row["rows"]) for row in read_frame(warehouse, stored).to_dict("records")}
-        found = {symbol: Finding(window.venue, symbol, TICK, rows, 0) for symbol, rows in counts.items()}
-        for row in read_frame(warehouse, refused).to_dict("records"):
-            failed = int(row["rows"])
-            there = counts.get(row["symbol"], 0)
-            found[row["symbol"]] = Finding(
-                window.venue, row["symbol"], TICK, there + failed, failed, str(row["reason"])
-            )
-        return [found[symbol] for symbol in sorted(found)]
 
     return look

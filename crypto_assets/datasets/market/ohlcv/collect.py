@@ -17,6 +17,7 @@ import numpy as np
 from crypto_assets.clients.exchange import SETTLE, BarPage, Exchange
 from crypto_assets.clients.exchange_bars import NUMBERS, Bars
 from crypto_assets.clients.failures import Malformed, NotListed, ProviderError
+from crypto_assets.collection.batches import gathered
 from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv
 from crypto_assets.quality.coverage import SeriesKey, observe
 from crypto_assets.quality.gaps import Answer, absent_spans
@@ -94,7 +95,9 @@ def collect_series(
         spans, note = _wanted(warehouse, exchange, series, refresh)
         outcome = replace(outcome, warning=note)
         for span in spans:
-            batches = _batches(exchange.pages(series.symbol, series.timeframe, *span))
+            batches = gathered(
+                exchange.pages(series.symbol, series.timeframe, *span), lambda page: len(page.bars), BATCH_ROWS
+            )
             outcome, failure = _store_all(warehouse, batches, outcome)
             if failure is not None:
                 raise failure
@@ -165,25 +168,6 @@ def _wanted(warehouse: Warehouse, exchange: Exchange, series: Series, refresh: b
         note = f"{exchange.name} no longer serves bars before {reach:%Y-%m-%d %H:%M} UTC"
         missing = [(max(start, reach), stop) for start, stop in missing if stop > reach]
     return rechecked(missing, collected, (series.start, end), series.timeframe, now), note
-
-
-def _batches(pages: Iterator[BarPage]) -> Iterator[list[BarPage]]:
-    """Pages gathered until they hold a batch; those before a failure are handed on before it is raised."""
-    gathered: list[BarPage] = []
-    rows = 0
-    try:
-        for page in pages:
-            gathered.append(page)
-            rows += len(page.bars)
-            if rows >= BATCH_ROWS:
-                yield gathered
-                gathered, rows = [], 0
-    except ProviderError:
-        if gathered:
-            yield gathered
-        raise
-    if gathered:
-        yield gathered
 
 
 def _store_all(

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dagster import AssetCheckSeverity
 from sqlalchemy import func, or_, select
 
-from crypto_assets.datasets.market.event_checks import markets_were_asked, rows_were_accepted
+from crypto_assets.datasets.market.event_checks import markets_were_asked
 from crypto_assets.datasets.market.order_books.table import DATASET, order_books
 from crypto_assets.partitions import VenueWindow
 from crypto_assets.quality.checks import Rule, inside, key_is_unique, make_check, read_findings, rows_keep
+from crypto_assets.quality.completeness import rows_are_accepted
 from crypto_assets.quality.coverage import TICK
 from crypto_assets.quality.findings import Dimension, Finding, Grid
 from crypto_assets.universe import Universe
@@ -79,10 +80,10 @@ RULES = (
         severity=AssetCheckSeverity.WARN,
     ),
     Rule(
-        "rows_were_accepted",
+        "rows_are_accepted",
         "No book of the last day had to be refused.",
         Dimension.ACCURACY,
-        rows_were_accepted(order_books, DATASET),
+        rows_are_accepted(order_books, DATASET),
         severity=AssetCheckSeverity.WARN,
     ),
     Rule(

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dagster import AssetCheckSeverity
 from sqlalchemy import and_, func, or_
 
-from crypto_assets.datasets.market.event_checks import newest_is_recent, rows_were_accepted
+from crypto_assets.datasets.market.event_checks import newest_is_recent
 from crypto_assets.datasets.market.tickers.table import DATASET, tickers
 from crypto_assets.partitions import VenueWindow
 from crypto_assets.quality.checks import Rule, key_is_unique, make_check, rows_keep
+from crypto_assets.quality.completeness import rows_are_accepted
 from crypto_assets.quality.findings import Dimension, Finding, Grid
 from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import Warehouse
@@ -65,10 +66,10 @@ RULES = (
         severity=AssetCheckSeverity.WARN,
     ),
     Rule(
-        "rows_were_accepted",
+        "rows_are_accepted",
         "No answer of the last day had to be refused.",
         Dimension.ACCURACY,
-        rows_were_accepted(tickers, DATASET),
+        rows_are_accepted(tickers, DATASET),
         severity=AssetCheckSeverity.WARN,
     ),
     Rule(

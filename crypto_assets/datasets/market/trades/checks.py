@@ -10,10 +10,11 @@ from dagster import AssetCheckSeverity
 from sqlalchemy import extract, func, or_, select
 
 from crypto_assets.clients.exchange_trades import layout_of
-from crypto_assets.datasets.market.event_checks import markets_were_asked, rows_were_accepted
+from crypto_assets.datasets.market.event_checks import markets_were_asked
 from crypto_assets.datasets.market.trades.table import DATASET, trades
 from crypto_assets.partitions import VenueWindow
 from crypto_assets.quality.checks import Rule, inside, key_is_unique, make_check, read_findings, rows_keep
+from crypto_assets.quality.completeness import rows_are_accepted
 from crypto_assets.quality.coverage import TICK
 from crypto_assets.quality.findings import Dimension, Finding, Grid
 from crypto_assets.quality.gaps import State
@@ -102,10 +103,10 @@ RULES = (
         severity=AssetCheckSeverity.WARN,
     ),
     Rule(
-        "rows_were_accepted",
+        "rows_are_accepted",
         "No row of the last day had to be refused.",
         Dimension.ACCURACY,
-        rows_were_accepted(trades, DATASET),
+        rows_are_accepted(trades, DATASET),
         severity=AssetCheckSeverity.WARN,
     ),
     Rule(

@@ -6,7 +6,7 @@ What belongs here: one turn of one market, from the venue's pages to the warehou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -19,6 +19,7 @@ from crypto_assets.clients.exchange import Exchange
 from crypto_assets.clients.exchange_trades import TradePage, layout_of, trade_pages
 from crypto_assets.clients.failures import Malformed, ProviderError
 from crypto_assets.clients.trade_rows import Trades, join_trades
+from crypto_assets.collection.batches import gathered
 from crypto_assets.datasets.market.event_asset import EventOutcome
 from crypto_assets.datasets.market.trades.table import DATASET, trades
 from crypto_assets.quality.coverage import TICK, SeriesKey, lock_ledger, read_open, write_changes
@@ -100,7 +101,7 @@ def take_turn(
     try:
         for span in spans:
             pages = trade_pages(exchange, symbol, span, after=_number_before(warehouse, key, span))
-            for batch in _batches(islice(pages, left)):
+            for batch in gathered(islice(pages, left), lambda page: len(page.trades), BATCH_ROWS):
                 left -= len(batch)
                 outcome += store_pages(warehouse, key, batch)
                 told += [_span(page) for page in batch if page.start_us < page.end_us]
@@ -194,25 +195,6 @@ def _number_before(warehouse: Warehouse, key: SeriesKey, span: Span) -> int | No
             cursor.execute(_NEWEST, (key.venue, key.symbol, before[0], span[0]))
             row = cursor.fetchone()
     return int(row[0]) if row else None
-
-
-def _batches(pages: Iterator[TradePage]) -> Iterator[list[TradePage]]:
-    """Pages gathered until they hold a batch; those before a failure are handed on before it is raised."""
-    gathered: list[TradePage] = []
-    rows = 0
-    try:
-        for page in pages:
-            gathered.append(page)
-            rows += len(page.trades)
-            if rows >= BATCH_ROWS:
-                yield gathered
-                gathered, rows = [], 0
-    except ProviderError:
-        if gathered:
-            yield gathered
-        raise
-    if gathered:
-        yield gathered
 
 
 def _doubts(key: SeriesKey, pages: Sequence[TradePage]) -> list[tuple[Span, State, str]]:
