@@ -6,17 +6,20 @@ What belongs here: putting a stage together. What does not: assertions.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
 
 from crypto_assets.automation import collect_events
+from crypto_assets.clients.exchange import Exchange
 from crypto_assets.clients.transport import RetryPolicy
 from crypto_assets.definitions import build_definitions
 from crypto_assets.partitions import day_key, join_day_key
 from crypto_assets.resources import Exchanges
 from crypto_assets.settings import Settings
+from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import Warehouse
 
 UNIVERSE = """
@@ -28,6 +31,18 @@ venues:
 trades: {first_minutes: 3}
 """
 HASTE = RetryPolicy(attempts=2, first_pause_seconds=0.01, max_pause_seconds=0.02, breaker_failures=4)
+
+
+@dataclass(frozen=True)
+class _Lacking(Exchanges):
+    """Clients of venues that lack some methods."""
+
+    methods: tuple[str, ...] = ()
+
+    def client(self, venue: str, universe: Universe) -> Exchange:
+        exchange = super().client(venue, universe)
+        exchange.client.has.update(dict.fromkeys(self.methods, False))
+        return exchange
 
 
 class EventStage:
@@ -51,15 +66,17 @@ class EventStage:
         configs: Mapping[str, Mapping[str, object]] | None = None,
         *,
         due_only: bool = True,
+        lacking: tuple[str, ...] = (),
     ) -> dg.ExecuteInProcessResult:
         """Collect a day of a venue.
 
         Args:
             configs: More config by asset: trades, order_books, …
+            lacking: What the venue cannot be asked for, by ccxt's names of methods.
         """
         names = ("tickers", "trades", "trade_bars", "order_books")
         told = {name: {"due_only": due_only, **(configs or {}).get(name, {})} for name in names}
-        exchanges = Exchanges(self._url, HASTE, self.warehouse)
+        exchanges = _Lacking(self._url, HASTE, self.warehouse, methods=lacking)
         job = self.definitions.resolve_job_def(collect_events.name)
         return job.execute_in_process(
             instance=self.instance,

@@ -151,3 +151,12 @@ def test_a_wrong_symbol_fails_the_run_and_names_those_there_are(stage: EventStag
     told = [event.step_failure_data.user_failure_data for event in result.all_events if event.is_step_failure]
     assert "NOPE/USDT" in str(told)
     assert "BTC/USDT" in str(told)
+
+
+def test_what_a_venue_lacks_is_said_once_by_name_and_left_out(stage: EventStage) -> None:
+    result = stage.run("mexc", datetime.now(UTC), lacking=("fetchOrderBook", "fetchTickers"))
+    assert result.success
+    assert str(metadata(result, "order_books")["warnings"]).count("mexc does not serve order books") == 1
+    assert str(metadata(result, "tickers")["warnings"]).count("mexc does not serve tickers") == 1
+    assert _count(stage, order_books) == _count(stage, tickers) == 0
+    assert _count(stage, trades) > 0
