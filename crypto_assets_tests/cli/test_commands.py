@@ -19,6 +19,7 @@ from crypto_assets.cli.main import app
 from crypto_assets.sandbox.absences import Absence
 from crypto_assets.sandbox.process import SandboxProcess
 from crypto_assets.warehouse.server import ServerAddress
+from crypto_assets_tests.cli.forked import run_forked
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "crypto_assets.cli.main"]
@@ -44,14 +45,14 @@ def run_command(environment: Mapping[str, str], *arguments: str) -> subprocess.C
 
 
 @pytest.fixture(scope="module")
-def crypto_assets(
+def environment(
     tmp_path_factory: pytest.TempPathFactory, server: ServerAddress, sandbox_process: SandboxProcess
-) -> Run:
-    """The command in a profile of its own: two databases on the session's server, the sandbox for providers."""
+) -> Mapping[str, str]:
+    """A profile of its own: two databases on the session's server, the sandbox for providers."""
     folder = tmp_path_factory.mktemp("cli")
     (folder / "universe.yaml").write_text(UNIVERSE)
     name = f"cli_{os.getpid()}"
-    environment = {
+    return {
         "CRYPTO_ASSETS_HOME": str(folder / "home"),
         "CRYPTO_ASSETS_PROFILE": "test",
         "CRYPTO_ASSETS_DATABASE_URL": server.url(name).get_secret_value(),
@@ -59,6 +60,17 @@ def crypto_assets(
         "CRYPTO_ASSETS_UNIVERSE": str(folder / "universe.yaml"),
         "COLUMNS": "160",
     }
+
+
+@pytest.fixture(scope="module")
+def crypto_assets(environment: Mapping[str, str]) -> Run:
+    """The command, without the seconds of its imports."""
+    return lambda *arguments, **more: run_forked({**environment, **more}, arguments)
+
+
+@pytest.fixture(scope="module")
+def started(environment: Mapping[str, str]) -> Run:
+    """The command as people start it."""
     return lambda *arguments, **more: run_command({**environment, **more}, *arguments)
 
 
@@ -165,8 +177,8 @@ def test_the_doctor_shows_a_row_for_each_part_and_tries_each_provider(crypto_ass
 
 
 @pytest.mark.xdist_group("cli")
-def test_env_prints_what_plain_dagster_commands_need(crypto_assets: Run) -> None:
-    told = crypto_assets("env")
+def test_env_prints_what_plain_dagster_commands_need(started: Run) -> None:
+    told = started("env")
     assert told.returncode == 0, told.stderr
     exports = [line for line in told.stdout.splitlines() if line.startswith("export ")]
     names = {shlex.split(line)[1].split("=")[0] for line in exports}
@@ -217,8 +229,8 @@ def test_bad_input_is_one_clear_line_and_a_non_zero_exit(
     ],
 )
 @pytest.mark.xdist_group("cli")
-def test_a_wrong_environment_is_one_clear_line(crypto_assets: Run, name: str, value: str, said: str) -> None:
-    told = crypto_assets("backfill", "--from", "2026-03-01", **{f"CRYPTO_ASSETS_{name}": value})
+def test_a_wrong_environment_is_one_clear_line(started: Run, name: str, value: str, said: str) -> None:
+    told = started("backfill", "--from", "2026-03-01", **{f"CRYPTO_ASSETS_{name}": value})
     assert told.returncode == 1
     assert said in told.stderr
     assert "Traceback" not in told.stderr
@@ -226,12 +238,12 @@ def test_a_wrong_environment_is_one_clear_line(crypto_assets: Run, name: str, va
 
 
 @pytest.mark.xdist_group("cli")
-def test_a_port_in_use_is_said_before_anything_starts(crypto_assets: Run) -> None:
+def test_a_port_in_use_is_said_before_anything_starts(started: Run) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        told = crypto_assets("up", CRYPTO_ASSETS_WEBSERVER_PORT=port)
+        told = started("up", CRYPTO_ASSETS_WEBSERVER_PORT=port)
     assert told.returncode == 1
     assert f"Port {port} on 127.0.0.1 is in use" in told.stderr
 
