@@ -6,12 +6,12 @@ What belongs here: reading market.ohlcv and quality.coverage for what is derived
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Select, Table, func, select
+from sqlalchemy import ColumnElement, Select, Table, func, literal, select
 
 from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv
 from crypto_assets.indicators.declaration import Bars, Floats, Times
@@ -33,10 +33,22 @@ class Source:
     Args:
         reader: Open connections.
         as_of: Rows as they stood at this moment, from audit.revisions; None for the present ones.
+        held: What has been asked of `holds`.
     """
 
     reader: Reader
     as_of: datetime | None = None
+    held: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
+
+    def holds(self, table: Table, venue: str) -> bool:
+        """Whether a table may have any row of a venue: asked once, so that its markets need not be asked one by one."""
+        if self.as_of is not None:
+            return True
+        key = (table.fullname, venue)
+        if key not in self.held:
+            one = select(literal(1).label("found")).select_from(table).where(table.c.venue == venue).limit(1)
+            self.held[key] = not self.reader.frame(one).empty
+        return self.held[key]
 
     def series(self, venue: str) -> list[SeriesKey]:
         """The series of a venue for which bars were ever collected, by symbol and timeframe."""

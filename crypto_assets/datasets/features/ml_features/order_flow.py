@@ -31,6 +31,8 @@ _SUMS = ("volume_quote", "buy_volume_quote", "large_volume_quote", "trade_count"
 
 def trade_flow(source: Source, key: SeriesKey, start: datetime, end: datetime) -> list[KnownRows]:
     """Minutes added up to the length of the bars; only bars of which every minute is there. Known at the bar's close."""
+    if not source.holds(trade_bars, key.venue):
+        return []
     length = TIMEFRAME_LENGTH[key.timeframe]
     rows = source.rows(trade_bars, ("opened_at", *_SUMS), _minutes_of(trade_bars, key, start, end), ("opened_at",))
     opened = times(rows, "opened_at")
@@ -57,6 +59,8 @@ def trade_flow(source: Source, key: SeriesKey, start: datetime, end: datetime) -
 
 def newest_books(source: Source, key: SeriesKey, start: datetime, end: datetime) -> list[KnownRows]:
     """Every snapshot of the market's book, from a little before the span on. Known when its answer had come."""
+    if not source.holds(order_books, key.venue):
+        return []
     c = order_books.c
     names = (
         "known_at", "spread_bps", "imbalance", "bid_depth_50bps_quote", "ask_depth_50bps_quote", "mid", "microprice",
