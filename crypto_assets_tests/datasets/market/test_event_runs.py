@@ -163,3 +163,17 @@ def test_what_a_venue_lacks_is_said_once_by_name_and_left_out(stage: EventStage)
     assert str(metadata(result, "tickers")["warnings"]).count("mexc does not serve tickers") == 1
     assert _count(stage, order_books) == _count(stage, tickers) == 0
     assert _count(stage, trades) > 0
+
+
+def test_a_book_is_compared_with_the_one_of_the_run_before(stage: EventStage) -> None:
+    now = datetime.now(UTC)
+    assert stage.run("mexc", now).success
+    with stage.warehouse.connect() as connection, connection.cursor() as cursor:
+        # As if five minutes had passed, in which the price halved.
+        cursor.execute("UPDATE ops.market_polls SET due_at = now(), polled_at = now() - interval '5 min'")
+        cursor.execute("UPDATE market.order_books SET mid = mid * 2")
+    assert stage.run("mexc", now).success
+    polls = select(market_polls).where(market_polls.c.dataset == "market/order_books")
+    [moved] = read_frame(stage.warehouse, polls).to_dict("records")
+    # Half of the price that was stored: 5,000 basis points in 300 seconds.
+    assert moved["activity"] == pytest.approx(5000 / 300, rel=0.02)

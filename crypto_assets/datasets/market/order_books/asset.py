@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import numpy as np
 from pydantic import Field
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from crypto_assets.clients.book_rows import measure
 from crypto_assets.clients.exchange import Exchange
@@ -27,6 +29,7 @@ from crypto_assets.partitions import Grids
 from crypto_assets.quality.coverage import TICK, SeriesKey
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.quarantine import Refused, quarantine
+from crypto_assets.warehouse.read import read_frame
 from crypto_assets.warehouse.write import Batch, upsert
 
 # A poll should see the price move by so many of the universe's lively_bps.
@@ -59,7 +62,10 @@ def watch_books(run: EventRun[BooksConfig]) -> Sequence[EventOutcome]:
     if not run.is_open(datetime.now(UTC)):
         run.log.warning("%s: a book of the past cannot be asked for; nothing is done.", run.window.venue)
         return []
-    rules, mids = run.universe.order_books, dict[str, float]()
+    rules = run.universe.order_books
+    mids = newest_mids(
+        run.warehouse, run.window.venue, datetime.now(UTC) - timedelta(seconds=2 * rules.max_interval_seconds)
+    )
 
     def visit(exchange: Exchange, symbol: str, interval: float) -> Visit:
         began = time.monotonic()
@@ -91,6 +97,18 @@ def watch_books(run: EventRun[BooksConfig]) -> Sequence[EventOutcome]:
         linger=run.config.minutes > 0,
     )  # fmt: skip
     return poll_markets(run, pollers)
+
+
+def newest_mids(warehouse: Warehouse, venue: str, since: datetime) -> dict[str, float]:
+    """The middle of each market's newest book since a time: what the next one is compared with."""
+    c = order_books.c
+    newest = (
+        select(c.symbol, c.mid)
+        .where(c.venue == venue, c.snapshot_at >= since)
+        .ext(distinct_on(c.symbol))
+        .order_by(c.symbol, c.snapshot_at.desc())
+    )
+    return {row["symbol"]: float(row["mid"]) for row in read_frame(warehouse, newest).to_dict("records")}
 
 
 def build_rows(key: SeriesKey, books: Sequence[OrderBook]) -> Batch:

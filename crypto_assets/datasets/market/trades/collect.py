@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from itertools import islice
 
 import numpy as np
@@ -33,6 +33,7 @@ from crypto_assets.warehouse.write import Batch, WriteCounts, upsert
 # Rows per transaction: large enough that a commit costs little, small enough that a kill loses seconds of work.
 BATCH_ROWS = 10_000
 CUT = "The venue has more trades in this time than it serves at once."
+_EXACT = Context(prec=200)  # two texts of at most 80 characters; Python's own context rounds at 28 digits
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEWEST = """
 SELECT sequence, traded_at FROM market.trades
@@ -152,7 +153,10 @@ def store_pages(warehouse: Warehouse, key: SeriesKey, pages: Sequence[TradePage]
 def build_rows(key: SeriesKey, found: Trades) -> Batch:
     """The table's columns from a page of trades. Pure."""
     cost = np.empty(len(found), dtype=object)
-    cost[:] = [f"{Decimal(price) * Decimal(amount):f}" for price, amount in zip(found.price, found.amount, strict=True)]
+    cost[:] = [
+        f"{_EXACT.multiply(Decimal(price), Decimal(amount)):f}"
+        for price, amount in zip(found.price, found.amount, strict=True)
+    ]
     traded_at = found.traded_at_us.view("datetime64[us]")
     return {
         "venue": key.venue,

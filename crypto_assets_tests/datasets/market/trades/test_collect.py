@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import func, select
 
 from crypto_assets.clients.exchange import Exchange
-from crypto_assets.datasets.market.trades.collect import resume_from, series_of, take_turn, wanted_spans
+from crypto_assets.clients.exchange_trades import layout_of
+from crypto_assets.clients.trade_rows import parse_trades
+from crypto_assets.datasets.market.trades.collect import build_rows, resume_from, series_of, take_turn, wanted_spans
 from crypto_assets.datasets.market.trades.continuity import find_holes, prove
 from crypto_assets.datasets.market.trades.table import DATASET, trades
 from crypto_assets.quality.coverage import coverage, read_gaps
@@ -241,3 +243,11 @@ def test_paging_backwards_from_now_comes_to_its_end_turn_by_turn(warehouse: Ware
             [span] = read_collected(connection, *key.values())
     assert span[0] == window[0]
     assert span[1] > now - timedelta(seconds=30)
+
+
+def test_a_cost_of_many_digits_is_exact() -> None:
+    row = {"id": 1, "create_time_ms": "1773129600000.5", "side": "buy", "price": "0.12345678901234567891"}
+    row["amount"] = "9876543210.12345678"
+    batch = build_rows(series_of("gate", SYMBOL), parse_trades([row], layout_of("gate")))
+    whole = 12345678901234567891 * 987654321012345678
+    assert str(batch["cost"][0]).replace(".", "").lstrip("0") == str(whole)  # type: ignore[index]
