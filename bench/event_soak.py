@@ -34,8 +34,8 @@ from bench.event_stage import (
 )
 from bench.event_truth import compare
 from crypto_assets.collection.rotation import Turn, longest_wait
-from crypto_assets.datasets.market.event_asset import EventOutcome
 from crypto_assets.datasets.market.trades.table import DATASET as TRADES
+from crypto_assets.datasets.outcomes import EventOutcome
 from crypto_assets.quality.coverage import missing_gaps
 from crypto_assets.resources import Exchanges
 from crypto_assets.sandbox.config import SandboxConfig

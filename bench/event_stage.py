@@ -16,10 +16,11 @@ from typing import cast
 import dagster as dg
 import structlog
 
-from crypto_assets.datasets.market.event_asset import EventConfig, EventOutcome, EventRun
+from crypto_assets.datasets.market.event_asset import EventConfig, EventRun
 from crypto_assets.datasets.market.order_books.asset import BooksConfig, watch_books
 from crypto_assets.datasets.market.tickers.asset import collect_tickers
 from crypto_assets.datasets.market.trades.asset import TradesConfig, collect_trades
+from crypto_assets.datasets.outcomes import EventOutcome
 from crypto_assets.partitions import VenueWindow
 from crypto_assets.resources import Exchanges
 from crypto_assets.sandbox.faults import Fault

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began, load = time.monotonic(), os.getloadavg()[0]
     figures = [figure for name in asked.parts or PARTS for figure in parts[name]()]
     console = Console(width=170)
-    console.print(_table(figures))
+    console.print(table_of(figures))
     missed = [figure.name.strip() for figure in figures if not figure.holds]
     console.print(
         f"{time.monotonic() - began:.0f} s on {os.cpu_count()} cores, load {load:.1f} at the start."
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(bool(missed))
 
 
-def _table(figures: Sequence[Figure]) -> Shown:
+def table_of(figures: Sequence[Figure]) -> Shown:
     shown = Shown("measured", "value", "bound", "", "told")
     for one in figures:
         bounded = bool(one.bound)

@@ -9,7 +9,7 @@ by a backfill. All of them run the same assets. What derives from bars follows t
 repaired by a sensor: the same asset again, told to repair and which markets.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -222,21 +222,22 @@ def schedules_of(universe: Universe) -> list[dg.ScheduleDefinition]:
     return [open_month, instruments_every_day, events]
 
 
-def sensors_of(venues_loaded: Sequence[str]) -> list[dg.SensorDefinition]:
+def sensors_of(venues_loaded: Sequence[str], networks_loaded: Sequence[str]) -> list[dg.SensorDefinition]:
     """Every sensor.
 
     Args:
         venues_loaded: The venues that the loaded definitions were built with.
+        networks_loaded: The networks that they were built with.
     """
 
     @dg.sensor(
         name="universe_watch",
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Says when universe.yaml is refused, and when its venues need a reload of the definitions.",
+        description="Says when universe.yaml is refused, and when its venues or networks need a reload of the definitions.",
     )
     def universe_watch(universe_file: dg.ResourceParam[UniverseFile]) -> dg.SkipReason:
-        return dg.SkipReason(universe_notice(universe_file, venues_loaded))
+        return dg.SkipReason(universe_notice(universe_file, venues_loaded, networks_loaded))
 
     @dg.sensor(
         name="repair_gaps",
@@ -304,7 +305,7 @@ def _months(gap: Gap) -> list[str]:
     return months
 
 
-def universe_notice(universe_file: UniverseFile, venues_loaded: Sequence[str]) -> str:
+def universe_notice(universe_file: UniverseFile, venues_loaded: Sequence[str], networks_loaded: Sequence[str]) -> str:
     """One sentence on the state of the universe file against the definitions that are loaded."""
     try:
         in_force = universe_file.in_force()
@@ -312,12 +313,22 @@ def universe_notice(universe_file: UniverseFile, venues_loaded: Sequence[str]) -
         return f"The universe file is refused and no valid version is known: {error}"
     if in_force.problem:
         return f"The universe file is refused, the last valid version holds: {in_force.problem}"
-    added = sorted(set(in_force.universe.venues) - set(venues_loaded))
-    gone = sorted(set(venues_loaded) - set(in_force.universe.venues))
-    if added or gone:
-        changes = "; ".join(part for part in (_listed("new", added), _listed("removed", gone)) if part)
-        return f"Venues changed ({changes}): reload the definitions (Deployment, Reload) to give them partitions."
-    return "The universe file is valid and all its venues are loaded."
+    universe = in_force.universe
+    changes = (
+        _changed("Venues", universe.venues, venues_loaded),
+        _changed("Networks", universe.dex.networks, networks_loaded),
+    )
+    told = ", ".join(change for change in changes if change)
+    if told:
+        return f"{told}: reload the definitions (Deployment, Reload) to give them partitions."
+    return "The universe file is valid and all its venues and networks are loaded."
+
+
+def _changed(what: str, wanted: Collection[str], loaded: Collection[str]) -> str:
+    """What came and went, as `Venues changed (new: okx; removed: gate)`; empty where nothing did."""
+    parts = (_listed("new", sorted({*wanted} - {*loaded})), _listed("removed", sorted({*loaded} - {*wanted})))
+    named = "; ".join(part for part in parts if part)
+    return f"{what} changed ({named})" if named else ""
 
 
 def _listed(word: str, names: Sequence[str]) -> str:

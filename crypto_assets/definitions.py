@@ -25,6 +25,8 @@ from crypto_assets.automation import (
     with_automation,
 )
 from crypto_assets.partitions import Grids, grids_of
+from crypto_assets.pool_automation import JOBS as POOL_JOBS
+from crypto_assets.pool_automation import pool_schedules, pool_sensors
 from crypto_assets.quality.universe_check import universe_file_is_valid
 from crypto_assets.resources import UniverseFile, resources_of, warehouse_of
 from crypto_assets.settings import Settings, load_settings
@@ -57,14 +59,14 @@ def build_definitions(settings: Settings) -> dg.Definitions:
 
 
 def _put_together(settings: Settings, universe: Universe) -> dg.Definitions:
-    venues = sorted(universe.venues)
+    venues, networks = sorted(universe.venues), sorted(universe.dex.networks)
     return dg.Definitions(
-        assets=with_automation(build_assets(grids_of(universe.history_from, venues)), universe),
+        assets=with_automation(build_assets(grids_of(universe.history_from, venues, networks)), universe),
         asset_checks=[check for module in dataset_modules("checks") for check in module.CHECKS]
         + [universe_file_is_valid],
-        jobs=[collect_ohlcv, collect_events, repair_ohlcv, refresh_instruments, derive_features],
-        schedules=schedules_of(universe),
-        sensors=sensors_of(venues),
+        jobs=[collect_ohlcv, collect_events, repair_ohlcv, refresh_instruments, derive_features, *POOL_JOBS],
+        schedules=schedules_of(universe) + pool_schedules(universe),
+        sensors=sensors_of(venues, networks) + pool_sensors(networks),
         resources=resources_of(settings),
         # One process a run: a process a step would spend seconds on imports for checks that take milliseconds.
         executor=dg.in_process_executor,

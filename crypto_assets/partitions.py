@@ -7,6 +7,9 @@ Bars are cut month × venue. A venue is the domain of rate limits, outages and p
 market is data inside a partition. The grid holds the current, still open window (`end_offset=1`). Events and
 snapshots are cut day × venue, because a day of a busy market is a million trades. What a venue can only
 tell as of now, its list of markets, is cut by venue alone: no run could fill an older window.
+
+What happens on decentralised exchanges is cut day × network: a chain stands in the place of the venue, for one
+source answers for all of its pools.
 """
 
 from __future__ import annotations
@@ -22,11 +25,16 @@ from crypto_assets.spans import Span, union
 MONTH = "month"
 DAY = "day"
 VENUE = "venue"
+NETWORK = "network"
 
 
 @dataclass(frozen=True)
 class VenueWindow:
-    """A span of opening times on one venue: [start, end), UTC."""
+    """A span of opening times on one venue: [start, end), UTC.
+
+    Args:
+        venue: Name of the venue; of the network, where the window comes from the grid day × network.
+    """
 
     venue: str
     start: datetime
@@ -41,19 +49,22 @@ class Grids:
         bars: Month × venue, for bars and what derives from them.
         days: Day × venue, for events and snapshots.
         venues: Venue alone, for what has no past that could be asked for.
+        network_days: Day × network, for all that is known of pools.
     """
 
     bars: dg.MultiPartitionsDefinition
     days: dg.MultiPartitionsDefinition
     venues: dg.StaticPartitionsDefinition
+    network_days: dg.MultiPartitionsDefinition
 
 
-def grids_of(history_from: date, venues: Sequence[str]) -> Grids:
+def grids_of(history_from: date, venues: Sequence[str], networks: Sequence[str]) -> Grids:
     """All grids of a universe."""
     return Grids(
         bars=bars_grid(history_from, venues),
         days=days_grid(history_from, venues),
         venues=dg.StaticPartitionsDefinition(sorted(venues)),
+        network_days=network_days_grid(history_from, networks),
     )
 
 
@@ -65,8 +76,16 @@ def bars_grid(history_from: date, venues: Sequence[str]) -> dg.MultiPartitionsDe
 
 def days_grid(history_from: date, venues: Sequence[str]) -> dg.MultiPartitionsDefinition:
     """Day × venue, from `history_from` to the day that is still open."""
-    days = dg.DailyPartitionsDefinition(start_date=history_from.isoformat(), end_offset=1)
-    return dg.MultiPartitionsDefinition({DAY: days, VENUE: dg.StaticPartitionsDefinition(sorted(venues))})
+    return dg.MultiPartitionsDefinition(
+        {DAY: _days(history_from), VENUE: dg.StaticPartitionsDefinition(sorted(venues))}
+    )
+
+
+def network_days_grid(history_from: date, networks: Sequence[str]) -> dg.MultiPartitionsDefinition:
+    """Day × network, from `history_from` to the day that is still open."""
+    return dg.MultiPartitionsDefinition(
+        {DAY: _days(history_from), NETWORK: dg.StaticPartitionsDefinition(sorted(networks))}
+    )
 
 
 def month_key(moment: datetime) -> str:
@@ -101,15 +120,19 @@ def venue_windows(keys: Iterable[str]) -> list[VenueWindow]:
 
 
 def venue_days(keys: Iterable[str]) -> list[VenueWindow]:
-    """The fewest windows that cover the keys of the days grid: adjacent days of a venue become one."""
+    """The fewest windows that cover the keys of a days grid: adjacent days of a venue, or of a network, become one.
+
+    Args:
+        keys: Of day × venue, or of day × network: VenueWindow.venue is the network then.
+    """
     return _windows(keys, day_window)
 
 
 def split_key(key: str) -> tuple[str, str]:
-    """Time and venue of a key: Dagster joins dimensions in the alphabetical order of their names."""
+    """Time and venue, or network, of a key: Dagster joins dimensions in the alphabetical order of their names."""
     if isinstance(key, dg.MultiPartitionKey):
         parts = key.keys_by_dimension
-        return parts[MONTH] if MONTH in parts else parts[DAY], parts[VENUE]
+        return parts[MONTH if MONTH in parts else DAY], parts[VENUE if VENUE in parts else NETWORK]
     moment, venue = key.split("|", 1)
     return moment, venue
 
@@ -122,6 +145,15 @@ def join_key(month: str, venue: str) -> dg.MultiPartitionKey:
 def join_day_key(day: str, venue: str) -> dg.MultiPartitionKey:
     """The key of one day on one venue."""
     return dg.MultiPartitionKey({DAY: day, VENUE: venue})
+
+
+def join_network_key(day: str, network: str) -> dg.MultiPartitionKey:
+    """The key of one day on one network."""
+    return dg.MultiPartitionKey({DAY: day, NETWORK: network})
+
+
+def _days(history_from: date) -> dg.DailyPartitionsDefinition:
+    return dg.DailyPartitionsDefinition(start_date=history_from.isoformat(), end_offset=1)
 
 
 def _windows(keys: Iterable[str], window: Callable[[str], tuple[datetime, datetime]]) -> list[VenueWindow]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from crypto_assets.clients.exchange import Exchange
+from crypto_assets.clients.geckoterminal import GeckoTerminal
 from crypto_assets.clients.transport import RetryPolicy
 from crypto_assets.collection.shared_pace import SharedPace
 from crypto_assets.settings import Settings, SettingsError
@@ -24,10 +25,20 @@ SANDBOX_REQUESTS_PER_SECOND = 1000.0
 
 @dataclass(frozen=True)
 class UniverseFile:
-    """Reads the universe when a run asks for it, so that edits hold from the next run on."""
+    """Reads the universe when a run asks for it, so that edits hold from the next run on.
+
+    Args:
+        watchlist: The file of followed pools; None for watchlist.csv beside the universe.
+    """
 
     path: Path
     warehouse: Warehouse
+    watchlist: Path | None = None
+
+    @property
+    def watchlist_path(self) -> Path:
+        """Where the watchlist lies."""
+        return self.watchlist or self.path.parent / "watchlist.csv"
 
     def in_force(self) -> UniverseInForce:
         """The universe to work with now.
@@ -67,6 +78,32 @@ class Exchanges:
         return Exchange(venue, entry, sandbox_url=self.sandbox_url, policy=self.policy, pace=pace)
 
 
+@dataclass(frozen=True)
+class PoolClients:
+    """Makes clients of GeckoTerminal; a client lives as long as the run that asked for it.
+
+    Args:
+        sandbox_url: Ask this server in place of GeckoTerminal.
+        policy: How often a request is repeated.
+        warehouse: Where all processes keep their pace together; None for a pace of each client's own.
+        keeps_budget: Whether the sandbox is asked no faster than GeckoTerminal would be.
+    """
+
+    sandbox_url: str | None = None
+    policy: RetryPolicy | None = None
+    warehouse: Warehouse | None = None
+    keeps_budget: bool = False
+
+    def client(self, universe: Universe) -> GeckoTerminal:
+        """A client for the networks of the universe."""
+        rules = universe.dex
+        if self.sandbox_url and not self.keeps_budget:  # a server of our own has no limit to respect
+            rules = rules.model_copy(update={"requests_per_minute": SANDBOX_REQUESTS_PER_SECOND * 60})
+        budget = rules.requests_per_minute / 60
+        pace = SharedPace(self.warehouse, GeckoTerminal.name, budget) if self.warehouse else None
+        return GeckoTerminal(rules, sandbox_url=self.sandbox_url, policy=self.policy, pace=pace)
+
+
 def warehouse_of(settings: Settings) -> Warehouse:
     """The warehouse the environment names.
 
@@ -81,8 +118,9 @@ def resources_of(settings: Settings) -> Mapping[str, object]:
     warehouse = warehouse_of(settings)
     return {
         "warehouse": warehouse,
-        "universe_file": UniverseFile(settings.universe_file, warehouse),
+        "universe_file": UniverseFile(settings.universe_file, warehouse, settings.watchlist_file),
         "exchanges": Exchanges(settings.sandbox_url, warehouse=warehouse),
+        "pool_clients": PoolClients(settings.sandbox_url, warehouse=warehouse),
     }
 
 

@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     )
     postgres_start_timeout_seconds: float = Field(default=180, ge=1, description="Crash recovery can take long.")
     universe: Path = Field(default=Path("config/universe.yaml"), description="What to collect.")
+    watchlist: Path = Field(default=Path("config/watchlist.csv"), description="Pools and tokens to follow by name.")
     sandbox_url: str | None = Field(default=None, description="Ask this loopback server instead of the providers.")
     webserver_port: int = Field(default=3000, ge=1, le=65535, description="Port of the web UI on 127.0.0.1.")
     log_level: str = Field(
@@ -103,8 +104,12 @@ class Settings(BaseSettings):
     @property
     def universe_file(self) -> Path:
         """The universe's path, absolute; a relative one that is not below the working folder is the project's."""
-        here = self.universe.absolute()
-        return here if here.exists() or self.universe.is_absolute() else self.project / self.universe
+        return self._ours(self.universe)
+
+    @property
+    def watchlist_file(self) -> Path:
+        """The watchlist's path, absolute; found as the universe's is."""
+        return self._ours(self.watchlist)
 
     @property
     def server_home(self) -> Path:
@@ -120,6 +125,10 @@ class Settings(BaseSettings):
     def database_suffix(self) -> str:
         """What is added to database names so that no profile sees another's rows; empty for live."""
         return "" if self.profile == "live" else f"_{self.profile}"
+
+    def _ours(self, path: Path) -> Path:
+        here = path.absolute()
+        return here if here.exists() or path.is_absolute() else self.project / path
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -32,8 +32,10 @@ from pydantic import (
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.universe_rules import (
     TIMEFRAME_LENGTH,
+    TIMEFRAMES,
     BookRules,
     Bounds,
+    DexRules,
     Features,
     Gaps,
     Scoring,
@@ -105,7 +107,7 @@ class Universe(Strict):
 
     history_from: date = Field(description="First UTC day of the partition grid.")
     automatic_history_days: int = Field(default=62, ge=0, description="History collected without being asked for.")
-    timeframes: tuple[Timeframe, ...] = Field(default=("1m", "5m", "15m", "30m", "1h", "4h", "1d"), min_length=1)
+    timeframes: tuple[Timeframe, ...] = Field(default=TIMEFRAMES, min_length=1)
     venues: dict[VenueName, Venue] = Field(min_length=1)
     bounds: Bounds = Bounds()
     gaps: Gaps = Gaps()
@@ -114,6 +116,7 @@ class Universe(Strict):
     trades: TradeRules = TradeRules()
     order_books: BookRules = BookRules()
     tickers: TickerRules = TickerRules()
+    dex: DexRules = DexRules()
 
     @field_validator("venues")
     @classmethod
@@ -145,6 +148,20 @@ class Universe(Strict):
             )
         return self.venues[name]
 
+    def network(self, name: str) -> str:
+        """The name of a network by its own name or GeckoTerminal's.
+
+        Raises:
+            UniverseError: naming the networks there are.
+        """
+        found = next((ours for ours, one in self.dex.networks.items() if name in {ours, one.id}), None)
+        if found is None:
+            raise UniverseError(
+                f"Unknown network '{name[:60]}'",
+                way_out=f"The universe has {', '.join(sorted(self.dex.networks))}; add it to dex.networks first.",
+            )
+        return found
+
     def timeframes_of(self, venue: str, symbol: str) -> tuple[Timeframe, ...]:
         """The timeframes wanted for a market: its own, else the venue's, else the universe's."""
         there = self.venue(venue)
@@ -169,8 +186,18 @@ class Universe(Strict):
         return tuple(market for market in there.markets if market.symbol in symbols)
 
 
+def require_exchange_timeframe(timeframe: str) -> None:
+    """Refuse what is no length of exchanges' bars: pools have bars of 12h besides.
+
+    Raises:
+        UniverseError: naming the timeframes of exchanges.
+    """
+    if timeframe not in TIMEFRAMES:
+        raise UniverseError(f"Unknown timeframe '{timeframe}'", way_out=f"Choose from {', '.join(TIMEFRAMES)}.")
+
+
 def timeframe_ms(timeframe: str) -> int:
-    """Length of a bar in milliseconds.
+    """Length of a bar, of an exchange or a pool, in milliseconds.
 
     Raises:
         UniverseError: naming the timeframes there are.
@@ -274,7 +301,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 __all__ = [
-    "TIMEFRAME_LENGTH", "BookRules", "Bounds", "Features", "Gaps", "Market", "Scoring", "Symbol", "TickerRules",
-    "Timeframe", "TradeRules", "Universe", "UniverseError", "Venue", "VenueName", "content_hash", "known_venues",
-    "market_window", "parse_moment", "parse_universe", "read_universe", "timeframe_ms",
+    "TIMEFRAMES", "TIMEFRAME_LENGTH", "BookRules", "Bounds", "DexRules", "Features", "Gaps", "Market", "Scoring",
+    "Symbol", "TickerRules", "Timeframe", "TradeRules", "Universe", "UniverseError", "Venue", "VenueName",
+    "content_hash", "known_venues", "market_window", "parse_moment", "parse_universe", "read_universe",
+    "require_exchange_timeframe", "timeframe_ms",
 ]  # fmt: skip

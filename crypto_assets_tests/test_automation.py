@@ -56,7 +56,7 @@ def universe() -> Universe:
 def test_missing_months_of_the_automatic_history_are_requested_once_and_a_new_month_when_it_comes(
     universe: Universe,
 ) -> None:
-    grids = grids_of(date(2026, 1, 1), ["binance", "okx"])
+    grids = grids_of(date(2026, 1, 1), ["binance", "okx"], ["solana"])
     [asset] = with_automation([build_asset(grids)], universe)
     nothing = {"warehouse": None, "universe_file": None, "exchanges": None}
     defs = dg.Definitions([asset], resources=nothing)
@@ -81,7 +81,7 @@ def test_on_a_months_first_day_the_month_before_is_still_open() -> None:
 
 def _requests(universe: Universe, instance: dg.DagsterInstance, at: datetime) -> list[object]:
     schedule = schedules_of(universe)[0]
-    asset = build_asset(grids_of(universe.history_from, sorted(universe.venues)))
+    asset = build_asset(grids_of(universe.history_from, sorted(universe.venues), sorted(universe.dex.networks)))
     nothing = {"warehouse": None, "universe_file": None, "exchanges": None}
     loaded = dg.Definitions([asset], jobs=[collect_ohlcv], schedules=[schedule], resources=nothing)
     context = dg.build_schedule_context(
@@ -137,7 +137,7 @@ def test_gaps_that_are_young_or_no_run_would_ask_for_request_nothing(universe: U
 def test_instruments_are_asked_for_once_a_day_and_when_there_are_none(universe: Universe) -> None:
     schedule = schedules_of(universe)[1]
     loaded = dg.Definitions(
-        [build_instruments(grids_of(universe.history_from, sorted(universe.venues)))],
+        [build_instruments(grids_of(universe.history_from, sorted(universe.venues), sorted(universe.dex.networks)))],
         jobs=[refresh_instruments],
         schedules=[schedule],
         resources={"warehouse": None, "universe_file": None, "exchanges": None},
@@ -154,16 +154,23 @@ def test_the_sensor_says_what_is_wrong_with_the_universe_and_what_to_do(tmp_path
     path = tmp_path / "universe.yaml"
     watched = UniverseFile(path, warehouse)
     path.write_text("venues: 5")
-    assert "no valid version is known" in universe_notice(watched, ["binance"])
+    assert "no valid version is known" in universe_notice(watched, ["binance"], [])
     path.write_text(UNIVERSE)
-    assert universe_notice(watched, ["binance", "okx"]) == "The universe file is valid and all its venues are loaded."
-    assert "new: okx; removed: gate" in universe_notice(watched, ["binance", "gate"])
+    networks = ["ethereum", "solana"]
+    sound = "The universe file is valid and all its venues and networks are loaded."
+    assert universe_notice(watched, ["binance", "okx"], networks) == sound
+    changed = universe_notice(watched, ["binance", "gate"], networks)
+    assert changed.startswith("Venues changed (new: okx; removed: gate): reload the definitions")
+    changed = universe_notice(watched, ["binance", "okx"], ["solana", "base"])
+    assert changed.startswith("Networks changed (new: ethereum; removed: base): reload the definitions")
+    both = universe_notice(watched, ["binance"], ["solana"])
+    assert both.startswith("Venues changed (new: okx), Networks changed (new: ethereum): reload")
     path.write_text("venues: 5")
-    assert "the last valid version holds" in universe_notice(watched, ["binance", "okx"])
+    assert "the last valid version holds" in universe_notice(watched, ["binance", "okx"], networks)
 
 
 def test_what_derives_from_bars_follows_them_once_and_together(universe: Universe) -> None:
-    grids = grids_of(date(2026, 1, 1), ["binance", "okx"])
+    grids = grids_of(date(2026, 1, 1), ["binance", "okx"], ["solana"])
     builders = (build_asset, build_indicators, build_features, build_labels)
     assets = with_automation([build(grids) for build in builders], universe)
     defs = dg.Definitions(assets, resources={"warehouse": None, "universe_file": None, "exchanges": None})
@@ -213,7 +220,7 @@ def test_a_round_of_events_leaves_out_venues_that_rest_or_are_at_work(
     file = tmp_path / "universe.yaml"
     file.write_text(UNIVERSE)
     schedule = schedules_of(universe)[2]
-    grids = grids_of(universe.history_from, sorted(universe.venues))
+    grids = grids_of(universe.history_from, sorted(universe.venues), sorted(universe.dex.networks))
     assets = [one for one in build_assets(grids) if one.key in EVENTS]
     given = {"warehouse": warehouse, "universe_file": UniverseFile(file, warehouse), "exchanges": None}
     loaded = dg.Definitions(assets, jobs=[collect_events], schedules=[schedule], resources=given)
@@ -245,7 +252,7 @@ def test_a_round_of_events_leaves_out_venues_that_rest_or_are_at_work(
 
 
 def test_trades_that_changed_are_added_up_once(universe: Universe) -> None:
-    grids = grids_of(date(2026, 1, 1), ["binance"])
+    grids = grids_of(date(2026, 1, 1), ["binance"], ["solana"])
     assets = with_automation([one for one in build_assets(grids) if one.key in EVENTS], universe)
     defs = dg.Definitions(assets, resources={"warehouse": None, "universe_file": None, "exchanges": None})
     key = "2026-05-20|binance"

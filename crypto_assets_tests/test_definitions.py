@@ -60,6 +60,11 @@ def test_checks_are_named_by_the_truth_that_holds(definitions: dg.Definitions) -
         "price_and_amount_positive", "no_trade_from_the_future", "numbers_rise_with_time",
         "no_trade_is_missing", "markets_were_asked", "parts_within_whole", "trades_match_bars", "book_not_crossed",
         "levels_in_order", "book_deep_enough", "prices_within_range", "change_is_consistent", "newest_ticker_is_recent",
+        "names_are_told", "vanished_after_seen", "followed_are_listed",
+        "prices_positive", "reserve_not_negative", "volumes_not_negative", "windows_are_nested", "made_before_seen",
+        "newest_snapshot_is_recent", "minimum_not_negative", "entries_have_a_pool",
+        "shorter_bars_add_up", "pools_were_asked",
+        "price_positive", "value_is_price_times_amount", "trades_fit_bars", "no_trade_is_lost",
     }  # fmt: skip
 
 
@@ -68,10 +73,32 @@ def test_without_an_environment_the_way_out_is_named() -> None:
         build_definitions(Settings(_env_file=None, warehouse_url=None))  # type: ignore[call-arg]
 
 
-def test_the_instance_queues_two_runs_a_venue_and_forgets_old_ticks() -> None:
+def test_the_jobs_of_pools_select_their_datasets_and_wait_in_a_pool_of_their_own(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    selected = {
+        job: {key.to_user_string() for key in definitions.resolve_job_def(job).asset_layer.executable_asset_keys}
+        for job in ("refresh_dexes", "collect_pools", "collect_pool_data")
+    }
+    assert selected == {
+        "refresh_dexes": {"dex/dexes"},
+        "collect_pools": {"dex/watchlist", "dex/pools"},
+        "collect_pool_data": {"dex/pool_trades", "dex/pool_ohlcv"},
+    }
+    for key in (dg.AssetKey(name.split("/")) for names in selected.values() for name in names):
+        assert graph.get(key).pools == {"dex"}
+        assert graph.get(key).group_name == "dex"
+    running = {one.name for one in definitions.schedules or () if one.default_status.value == "RUNNING"}  # type: ignore[union-attr]
+    assert {"dexes_every_day", "pools_every_10_minutes", "pool_data_every_5_minutes"} <= running
+    assert "watchlist_watch" in {one.name for one in definitions.sensors or ()}
+
+
+def test_the_instance_queues_two_runs_a_venue_or_network_and_forgets_old_ticks() -> None:
     instance = yaml.safe_load((ROOT / "dagster.yaml").read_text())
-    [limit] = instance["concurrency"]["runs"]["tag_concurrency_limits"]
-    assert (limit["key"], limit["limit"]) == ("dagster/partition/venue", 2)
+    limits = instance["concurrency"]["runs"]["tag_concurrency_limits"]
+    assert [(limit["key"], limit["value"], limit["limit"]) for limit in limits] == [
+        ("dagster/partition/venue", {"applyLimitPerUniqueValue": True}, 2),
+        ("dagster/partition/network", {"applyLimitPerUniqueValue": True}, 2),
+    ]
     assert instance["storage"]["postgres"]["postgres_url"] == {"env": "CRYPTO_ASSETS_DAGSTER_URL"}
     assert instance["retention"]["sensor"]["purge_after_days"]["skipped"] > 0
     assert instance["telemetry"]["enabled"] is False

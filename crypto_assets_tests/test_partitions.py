@@ -1,11 +1,25 @@
 """The grids: which keys there are, and the windows that runs make of them."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto_assets.partitions import VenueWindow, bars_grid, join_key, month_key, month_window, venue_windows
+from crypto_assets.partitions import (
+    VenueWindow,
+    bars_grid,
+    day_key,
+    day_window,
+    grids_of,
+    join_day_key,
+    join_key,
+    join_network_key,
+    month_key,
+    month_window,
+    split_key,
+    venue_days,
+    venue_windows,
+)
 
 
 def _utc(year: int, month: int, day: int = 1) -> datetime:
@@ -42,3 +56,38 @@ def test_windows_hold_just_the_months_asked_for(offsets: set[int]) -> None:
             months.add(month_key(at))
             at = month_window(month_key(at))[1]
     assert months == {key.split("|")[0] for key in keys}
+
+
+def test_the_grid_of_networks_has_each_day_from_the_first_to_the_open_one() -> None:
+    grid = grids_of(date(2024, 2, 28), ["okx"], ["solana", "ethereum"]).network_days
+    keys = grid.get_partition_keys(current_time=datetime(2024, 3, 1, 12, tzinfo=UTC))
+    days = ("2024-02-28", "2024-02-29", "2024-03-01")
+    assert keys == [f"{day}|{network}" for day in days for network in ("ethereum", "solana")]
+
+
+def test_a_key_gives_its_day_and_network_as_dagster_made_it_and_as_text() -> None:
+    key = join_network_key("2024-03-01", "solana")
+    assert split_key(key) == split_key(str(key)) == ("2024-03-01", "solana")
+    assert split_key(join_day_key("2024-03-01", "okx")) == ("2024-03-01", "okx")
+    assert split_key(join_key("2024-03-01", "okx")) == ("2024-03-01", "okx")
+
+
+def test_adjacent_days_of_a_network_become_one_window_and_others_stay_apart() -> None:
+    days = [("2024-02-29", "solana"), ("2024-03-01", "solana"), ("2024-03-03", "solana"), ("2024-02-29", "base")]
+    assert venue_days(join_network_key(*day) for day in days) == [
+        VenueWindow("base", _utc(2024, 2, 29), _utc(2024, 3)),
+        VenueWindow("solana", _utc(2024, 2, 29), _utc(2024, 3, 2)),
+        VenueWindow("solana", _utc(2024, 3, 3), _utc(2024, 3, 4)),
+    ]
+
+
+@given(st.sets(st.integers(0, 400), min_size=1))
+def test_windows_of_a_network_hold_just_the_days_asked_for(offsets: set[int]) -> None:
+    keys = [join_network_key(day_key(_utc(2023, 12) + timedelta(days=n)), "solana") for n in offsets]
+    days = set()
+    for window in venue_days(keys):
+        at = window.start
+        while at < window.end:
+            days.add(day_key(at))
+            at = day_window(day_key(at))[1]
+    assert days == {split_key(key)[0] for key in keys}

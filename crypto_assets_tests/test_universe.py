@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from crypto_assets.universe import (
     MAX_FILE_BYTES,
+    DexRules,
     Market,
     UniverseError,
     market_window,
     parse_universe,
     read_universe,
+    require_exchange_timeframe,
     timeframe_ms,
 )
 
@@ -31,6 +33,20 @@ venues:
 def test_the_shipped_universe_is_valid_and_has_the_six_venues() -> None:
     universe, _ = read_universe(Path(__file__).parents[1] / "config" / "universe.yaml")
     assert sorted(universe.venues) == ["binance", "coinbase", "gate", "kraken", "mexc", "okx"]
+
+
+def test_tokens_stand_for_a_currency_by_address_on_networks_there_are() -> None:
+    shipped, _ = read_universe(Path(__file__).parents[1] / "config" / "universe.yaml")
+    assert shipped.dex.assets == DexRules().assets
+    assert shipped.dex.tokens_of("ETH") == {"ethereum": ("0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2",)}
+    assert shipped.dex.asset_tokens("solana") == {"So11111111111111111111111111111111111111112"}
+    assert shipped.dex.tokens_of("XRP") == {}
+    fewer = parse_universe(VALID + "dex: {networks: {solana: {dexes: [heaven]}}}", "u.yaml")
+    assert list(fewer.dex.assets) == ["SOL"]
+    named = VALID + "dex: {assets: {LINK: {ethereum: ['0x514910771AF9Ca656af840dff83E8264EcF986CA']}}}"
+    assert parse_universe(named, "u.yaml").dex.assets == {
+        "LINK": {"ethereum": ("0x514910771af9ca656af840dff83e8264ecf986ca",)}
+    }
 
 
 def test_a_markets_own_timeframes_win_over_the_venues_and_those_over_the_universes() -> None:
@@ -54,6 +70,12 @@ def test_a_markets_own_timeframes_win_over_the_venues_and_those_over_the_univers
         ("history_from: 2024-01-01\nvenue: 1\nvenues: {okx: {markets: [A/B]}}", "venue: "),
         ("history_from: 2999-01-01\nvenues: {okx: {markets: [A/B]}}", "history_from"),
         ("history_from: 2024-01-01\nhistory_from: 2024-01-02", "stands twice"),
+        (
+            VALID + "dex: {assets: {SOL: {base: [So11111111111111111111111111111111111111112]}}}",
+            "unknown network 'base'; there are ethereum, solana",
+        ),
+        (VALID + "dex: {assets: {SOL: {solana: []}}}", "dex.assets.SOL.solana"),
+        (VALID + "dex: {assets: {A: {solana: [Sooooooooool]}, B: {solana: [Sooooooooool]}}}", "stands for A and for B"),
         ("a: [", "no YAML"),
         ("a: !!python/object/apply:os.system ['true']", "no YAML"),
         ("history_from: 2024-01-01\nvenues: {okx: {markets: ['A/B; drop table x']}}", "no unified symbol"),
@@ -81,8 +103,17 @@ def test_unknown_names_are_answered_with_the_known_ones() -> None:
         universe.venue("mexc")
     with pytest.raises(UniverseError, match=r"Unknown symbol 'X/Y' on okx.*BTC/USDT"):
         universe.select_markets("okx", ("X/Y",))
-    with pytest.raises(UniverseError, match="Choose from 1m, 5m"):
+    with pytest.raises(UniverseError, match="Choose from 1m, 5m, 15m, 30m, 1h, 4h, 12h, 1d"):
         timeframe_ms("2m")
+    assert timeframe_ms("12h") == 12 * 3_600_000
+
+
+def test_twelve_hours_are_a_length_of_pools_bars_and_of_no_exchanges() -> None:
+    with pytest.raises(UniverseError, match=r"Unknown timeframe '12h'.*Choose from 1m, 5m, 15m, 30m, 1h, 4h, 1d\."):
+        require_exchange_timeframe("12h")
+    with pytest.raises(UniverseError, match="timeframes"):
+        parse_universe(VALID + "timeframes: [12h]\n", "u.yaml")
+    require_exchange_timeframe("4h")
 
 
 def test_a_markets_dates_cut_the_window() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
+from crypto_assets.cli.collect_pools import plan_pools, print_collected
 from crypto_assets.cli.console import NOTICES, OUT, complain, table
 from crypto_assets.cli.environment import Environment
 from crypto_assets.cli.features import DERIVED_RUNS, derived_plans, print_derived
@@ -30,6 +31,8 @@ from crypto_assets.warehouse.read import read_frame
 DEMO_VENUES = ("binance", "mexc", "okx")
 DEMO_DAYS = 7
 DEMO_MINUTES = 10  # of trades; recordings have none, and their clock stands in the past
+DEMO_NETWORK = "solana"
+DEMO_POOL_DAYS = 0  # whole days of bars before today
 PARALLEL_RUNS = 2
 
 
@@ -58,7 +61,10 @@ def run_demo(settings: Settings, recordings: Path | None) -> int:
         NOTICES.print(f"PostgreSQL and the sandbox run; profile [bold]{inside.profile}[/].")
         universe = UniverseFile(inside.universe_file, environment.warehouse).in_force().universe
         plans = [replace(plan, with_instruments=True) for plan in demo_plans(universe, recorded)]
-        reports = run_plans(environment, universe, plans, jobs=PARALLEL_RUNS)
+        # Pools come last in the queue: they take the place that the third venue leaves free.
+        collected = run_plans(environment, universe, [*plans, *pool_plans(universe, recorded)], jobs=PARALLEL_RUNS)
+        reports = [one for one in collected if one.venue in universe.venues]
+        pools = [one for one in collected if one.venue in universe.dex.networks]
         repairs = _with_missing(environment.warehouse, plans)
         if repairs:
             NOTICES.print("Asking again for what is absent, and naming it.")
@@ -70,9 +76,11 @@ def run_demo(settings: Settings, recordings: Path | None) -> int:
         _print_summary(reports, stored, time.monotonic() - began)
         _print_gaps(environment.warehouse)
         print_derived(derived)
+        if pools:
+            print_collected(environment.warehouse, pools)
         is_whole = _print_recorded(recorded, stored) if recorded else True
     _print_way_on(recordings, inside.profile)
-    is_sound = all(report.success and not _errors(report) for report in (*reports, *derived))
+    is_sound = all(report.success and not report.errors() for report in (*reports, *derived, *pools))
     return 0 if is_sound and is_whole else 1
 
 
@@ -83,6 +91,16 @@ def demo_plans(universe: Universe, recorded: Sequence[RecordedSeries]) -> list[P
     now = datetime.now(UTC)
     plans = plan_runs(universe, now - timedelta(days=DEMO_DAYS), now, DEMO_VENUES, (), ())
     return [replace(plan, events_minutes=DEMO_MINUTES) for plan in plans]
+
+
+def pool_plans(universe: Universe, recorded: Sequence[RecordedSeries]) -> list[Plan]:
+    """Pools of one network, with today's bars and the newest trades of those that the watchlist names.
+
+    Recordings have none: their clock stands in the past, and pools can be asked for in the present only.
+    """
+    if recorded or DEMO_NETWORK not in universe.dex.networks:
+        return []
+    return plan_pools(universe, (DEMO_NETWORK,), {}, DEMO_POOL_DAYS, datetime.now(UTC))
 
 
 def stored_bars(warehouse: Warehouse) -> list[Stored]:
@@ -104,7 +122,7 @@ def _print_summary(reports: Sequence[RunReport], stored: Sequence[Stored], secon
             f"{report.bars_absent:,}",
             f"{passed} of {len(report.checks)}",
             report.run_id[:8],
-            "[green]ok[/]" if report.success and not _errors(report) else "[red]failed[/]",
+            "[green]ok[/]" if report.success and not report.errors() else "[red]failed[/]",
         )
     OUT.print(shown)
     for report in reports:
@@ -145,6 +163,7 @@ def _newest(first: Sequence[Check], later: Sequence[Check]) -> tuple[Check, ...]
 
 def _print_gaps(warehouse: Warehouse) -> None:
     gaps = count_gaps(warehouse)
+    gaps = gaps[gaps["dataset"] == DATASET]
     if gaps.empty:
         OUT.print("No gaps: every bar that was collected is there.")
         return
@@ -176,11 +195,8 @@ def _print_way_on(recordings: Path | None, profile: str) -> None:
         OUT.print(
             f"The newest order book: [bold].venv/bin/crypto-assets --profile {profile} show book binance BTC/USDT[/]"
         )
+        OUT.print(f"The pools that are known: [bold].venv/bin/crypto-assets --profile {profile} show pools[/]")
     OUT.print(f"The quality report: [bold].venv/bin/crypto-assets --profile {profile} quality[/]")
     OUT.print(
         f"The newest features: [bold].venv/bin/crypto-assets --profile {profile} features show binance BTC/USDT[/]"
     )
-
-
-def _errors(report: RunReport) -> list[str]:
-    return [name for name, is_passed, severity in report.checks if not is_passed and severity == "ERROR"]

@@ -16,9 +16,10 @@ from rich.markup import escape
 from crypto_assets.cli.console import NOTICES, OUT, table
 from crypto_assets.cli.environment import Environment
 from crypto_assets.cli.serve import running_processes
+from crypto_assets.clients.geckoterminal import GeckoTerminal
 from crypto_assets.clients.transport import RetryPolicy
 from crypto_assets.errors import CryptoAssetsError
-from crypto_assets.resources import Exchanges
+from crypto_assets.resources import Exchanges, PoolClients
 from crypto_assets.settings import Settings
 from crypto_assets.universe import Universe, read_universe
 
@@ -106,6 +107,27 @@ def _provider_examinations(settings: Settings, universe: Universe) -> Iterator[V
             return f"{len(page.bars)} bars of {symbol} in {milliseconds:.0f} ms, clock {skew:+.0f} s, no key needed"
 
         yield _examined(name, ask)
+    yield _examined(GeckoTerminal.name, lambda: _ask_geckoterminal(settings, universe))
+
+
+def _ask_geckoterminal(settings: Settings, universe: Universe) -> str:
+    """One request of one network, though the answer speaks for all.
+
+    Raises:
+        ProviderError: what went wrong.
+    """
+    client = PoolClients(settings.sandbox_url, ONE_TRY).client(universe)
+    network = sorted(universe.dex.networks)[-1]
+    try:
+        began = time.monotonic()
+        pools = client.new_pools(network).rows
+        milliseconds = (time.monotonic() - began) * 1000
+    finally:
+        client.close()
+    a_minute = universe.dex.requests_per_minute
+    return (
+        f"{len(pools)} new pools of {network} in {milliseconds:.0f} ms, {a_minute:g} requests a minute, no key needed"
+    )
 
 
 def _examined(name: str, ask: Callable[[], str]) -> Verdict:

@@ -167,10 +167,10 @@ def run_show(settings: Settings, venue: str, symbol: str, timeframe: str) -> int
     from crypto_assets.cli.environment import Environment
     from crypto_assets.datasets.features.ml_features.catalog import FEATURE_SETS
     from crypto_assets.datasets.features.ml_features.load import latest_features, load_features
-    from crypto_assets.universe import TIMEFRAME_LENGTH, timeframe_ms
+    from crypto_assets.universe import TIMEFRAME_LENGTH, require_exchange_timeframe
     from crypto_assets.warehouse.read import reading
 
-    timeframe_ms(timeframe)
+    require_exchange_timeframe(timeframe)
     with Environment(settings) as environment:
         with reading(environment.warehouse) as reader:
             latest = latest_features(reader, venue, symbol, timeframe)

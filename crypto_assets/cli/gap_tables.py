@@ -63,11 +63,12 @@ def print_gaps(frame: pd.DataFrame) -> None:
     """A row a gap, the first SHOWN_ROWS of them."""
     shown = table("Gaps", "series", "from", "to (UTC)", ">bars", "state", "why")
     for row in frame.head(SHOWN_ROWS).to_dict("records"):
-        bars = (row["gap_end"] - row["gap_start"]) / TIMEFRAME_LENGTH[row["timeframe"]]
+        length = TIMEFRAME_LENGTH.get(row["timeframe"])  # events have none, so nobody knows how many are absent
+        bars = f"{(row['gap_end'] - row['gap_start']) / length:,.0f}" if length else "–"
         span = (f"{row[name]:%Y-%m-%d %H:%M}" for name in ("gap_start", "gap_end"))
         state = f"[{COLORS[row['state']]}]{row['state']}[/]"
         shown.add_row(
-            f"{row['venue']} {row['symbol']} {row['timeframe']}", *span, f"{bars:,.0f}", state, escape(row["why"] or "")
+            f"{row['venue']} {row['symbol']} {row['timeframe']}", *span, bars, state, escape(row["why"] or "")
         )
     OUT.print(shown if len(frame) else "No gaps: every bar that was collected is there.")
     if len(frame) > SHOWN_ROWS:

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from crypto_assets.universe import Universe
     from crypto_assets.warehouse.connection import Warehouse
 
+BARS = "market/ohlcv"
+
 gaps_app = typer.Typer(no_args_is_help=True, help="Which bars are absent, why, and asking for them again.")
+Dataset = Annotated[
+    str, typer.Option(help="Whose gaps; of dex/pool_ohlcv a venue is a network, and a symbol a pool's address.")
+]
 Venue = Annotated[str, typer.Option(help="Exchange, by its ccxt id; default: all.")]
 Symbol = Annotated[str, typer.Option(help="Market, as BTC/USDT; default: all.")]
 Frame = Annotated[str, typer.Option(help="Length of bar, as 1h; default: all.")]
@@ -75,6 +80,7 @@ def scan(
 @gaps_app.command("list")
 def list_(
     context: typer.Context,
+    dataset: Dataset = BARS,
     venue: Venue = "",
     symbol: Symbol = "",
     timeframe: Frame = "",
@@ -89,7 +95,7 @@ def list_(
     Example: crypto-assets gaps list --venue binance --state missing
     """
     chosen = Filter.of(venue, symbol, timeframe, from_, to)
-    raise typer.Exit(run_list(context.obj, chosen, state, as_json=json_, export=export))
+    raise typer.Exit(run_list(context.obj, dataset, chosen, state, as_json=json_, export=export))
 
 
 @gaps_app.command()
@@ -152,7 +158,9 @@ def run_scan(settings: Settings, chosen: Filter) -> int:
     return 0
 
 
-def run_list(settings: Settings, chosen: Filter, state: str, *, as_json: bool, export: Path | None) -> int:
+def run_list(
+    settings: Settings, dataset: str, chosen: Filter, state: str, *, as_json: bool, export: Path | None
+) -> int:
     """Print or write the ledger's rows.
 
     Raises:
@@ -161,7 +169,6 @@ def run_list(settings: Settings, chosen: Filter, state: str, *, as_json: bool, e
     """
     from crypto_assets.cli.environment import Environment
     from crypto_assets.cli.gap_tables import export_gaps, gaps_json, print_gaps
-    from crypto_assets.datasets.market.ohlcv.table import DATASET
     from crypto_assets.quality.coverage import read_gaps
     from crypto_assets.quality.gaps import State
     from crypto_assets.quality.scan import collected_series
@@ -173,11 +180,11 @@ def run_list(settings: Settings, chosen: Filter, state: str, *, as_json: bool, e
             f"{export.name} is neither .parquet nor .csv", way_out="Name the file with one of them."
         )
     with Environment(settings) as environment:
-        series = collected_series(environment.warehouse, DATASET, **vars(chosen))
+        series = collected_series(environment.warehouse, dataset, **vars(chosen))
         start, end = min(span[0] for _, span in series), max(span[1] for _, span in series)
         frame = read_gaps(
             environment.warehouse,
-            dataset=DATASET,
+            dataset=dataset,
             venue=chosen.venue,
             symbol=chosen.symbol,
             timeframe=chosen.timeframe,

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 import dagster as dg
 
 from crypto_assets.cli.environment import Environment
-from crypto_assets.datasets.market.ohlcv.asset import POOL
+from crypto_assets.datasets.dex.network_asset import POOL as NETWORKS
+from crypto_assets.datasets.market.event_asset import POOL as EVENTS
+from crypto_assets.datasets.market.ohlcv.asset import POOL as VENUES
 
 
 @contextmanager
@@ -25,8 +27,12 @@ def dagster_instance(environment: Environment) -> Iterator[dg.DagsterInstance]:
 
 
 def prepare_instance(environment: Environment) -> None:
-    """Create Dagster's tables and the pool: two workers that meet an empty storage would both insert, and one would fail."""
+    """Create Dagster's tables and pools: two workers that meet an empty storage would both insert, and one would fail."""
     with dagster_instance(environment) as instance:
         storage = instance.event_log_storage
-        if POOL not in storage.get_concurrency_keys():  # Dagster's own call fails where the row is there already
-            storage.initialize_concurrency_limit_to_default(POOL)
+        for pool in {
+            VENUES,
+            EVENTS,
+            NETWORKS,
+        } - storage.get_concurrency_keys():  # Dagster's call fails on one that is there
+            storage.initialize_concurrency_limit_to_default(pool)

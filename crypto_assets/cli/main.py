@@ -19,6 +19,7 @@ from crypto_assets.cli.console import NOTICES, OUT, clear_errors, log_to_stderr,
 from crypto_assets.cli.features import features_app
 from crypto_assets.cli.gaps import gaps_app
 from crypto_assets.cli.show import show_app
+from crypto_assets.cli.watchlist import watchlist_app
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.settings import Settings, load_settings
 
@@ -35,6 +36,7 @@ app.add_typer(universe_app, name="universe")
 app.add_typer(gaps_app, name="gaps")
 app.add_typer(features_app, name="features")
 app.add_typer(show_app, name="show")
+app.add_typer(watchlist_app, name="watchlist")
 
 # `dagster asset …` knows no workspace file and wants -m; its variable for that would break `dagster … -w`.
 _DAGSTER_FUNCTION = (
@@ -158,6 +160,27 @@ def collect(
 
     chosen = (tuple(venue or ()), tuple(market or ()))
     raise typer.Exit(run_collect(_settings(context), (start, end), chosen, jobs=jobs))
+
+
+@app.command("collect-pools")
+def collect_pools(
+    context: typer.Context,
+    network: Annotated[
+        list[str] | None, typer.Option(help="As solana; may be given several times; default: all.")
+    ] = None,
+    pool: Annotated[
+        list[str] | None, typer.Option(help="Address of a watched pool; may be given several times.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=0, max=3650, help="How many whole days of bars before today.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, max=16, help="Networks at the same time; they share one budget.")] = 2,
+) -> None:
+    """Collect DEXes and pools of now, and bars and trades of the watchlist's pools; run it again to resume.
+
+    Example: crypto-assets collect-pools --network solana --days 7
+    """
+    from crypto_assets.cli.collect_pools import run_collect_pools
+
+    raise typer.Exit(run_collect_pools(_settings(context), tuple(network or ()), tuple(pool or ()), days, jobs=jobs))
 
 
 @app.command()

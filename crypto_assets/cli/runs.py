@@ -21,13 +21,14 @@ from sqlalchemy import Numeric, case, cast, extract, func, select
 from crypto_assets.cli.console import NOTICES
 from crypto_assets.cli.environment import Environment
 from crypto_assets.cli.instance import prepare_instance
+from crypto_assets.datasets.dex.pool_ohlcv.table import DATASET as POOL_BARS
 from crypto_assets.datasets.market.ohlcv.asset import OhlcvConfig, choose_series
-from crypto_assets.datasets.market.ohlcv.table import DATASET
+from crypto_assets.datasets.market.ohlcv.table import DATASET as BARS
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.partitions import VenueWindow, day_key, month_key, month_window
 from crypto_assets.schema.bookkeeping import collected_ranges
 from crypto_assets.settings import inherited_environment
-from crypto_assets.universe import TIMEFRAME_LENGTH, Universe, timeframe_ms
+from crypto_assets.universe import TIMEFRAME_LENGTH, Universe, require_exchange_timeframe, timeframe_ms
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.read import read_frame
 
@@ -40,18 +41,20 @@ class RunFailed(CryptoAssetsError):
 
 @dataclass(frozen=True)
 class Plan:
-    """One Dagster run: a venue over a span of months, or of days.
+    """One Dagster run: a venue over a span of months, or of days; or the runs of a network's pools.
 
     Args:
+        venue: Its name; of pools the network's.
         start: First opening time or moment, UTC.
         end: Opening times or moments before this, UTC.
-        markets: Unified symbols; empty for all.
+        markets: Unified symbols, of pools their addresses; empty for all.
         timeframes: Empty for all.
         with_instruments: Ask for the venue's list of markets first.
         repair: Ask for missing bars again instead of collecting.
         is_derived: Compute indicators, features and labels instead of collecting.
         is_events: Collect trades of the span, books and tickers of now, instead of bars.
         events_minutes: After the bars, collect events of the last so many minutes in a run of their own.
+        is_pools: Collect a network's DEXes, pools, and bars and trades of its watched pools.
     """
 
     venue: str
@@ -65,6 +68,18 @@ class Plan:
     is_derived: bool = False
     is_events: bool = False
     events_minutes: int = 0
+    is_pools: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What it collects or computes, in a word."""
+        marks = ((self.is_derived, "features"), (self.is_events, "events"), (self.is_pools, "pools"))
+        return next((kind for is_it, kind in marks if is_it), "bars")
+
+    @property
+    def bars_dataset(self) -> str | None:
+        """The dataset of bars that it fills, by whose progress it is followed; None where it fills none."""
+        return {"bars": BARS, "pools": POOL_BARS}.get(self.kind)
 
     @property
     def days(self) -> tuple[str, str]:
@@ -114,6 +129,10 @@ class RunReport:
     checks: tuple[tuple[str, bool, str], ...] = ()
     trades_written: int = 0
 
+    def errors(self) -> list[str]:
+        """The checks of severity error that did not hold."""
+        return [name for name, is_passed, severity in self.checks if not is_passed and severity == "ERROR"]
+
 
 def plan_runs(
     universe: Universe,
@@ -143,7 +162,7 @@ def plan_runs(
         raise CryptoAssetsError(f"{start:%Y-%m-%d} lies in the future", way_out="Choose an earlier --from.")
     last = min(end, month_window(month_key(datetime.now(UTC)))[1])
     for timeframe in timeframes:
-        timeframe_ms(timeframe)
+        require_exchange_timeframe(timeframe)
     chosen = list(venues) or sorted(universe.venues)
     for venue in chosen:
         if not markets or len(chosen) == 1:
@@ -194,7 +213,7 @@ def run_plans(environment: Environment, universe: Universe, plans: Sequence[Plan
                     running.append(_Worker(plan, environment))
                 time.sleep(POLL_SECONDS)
                 for worker in list(running):
-                    if not worker.plan.is_derived and not worker.plan.is_events:
+                    if worker.plan.bars_dataset is not None:
                         done = covered_bars(environment.warehouse, worker.plan)
                         progress.update(tasks[worker.plan.venue], completed=done)
                     report = worker.report_if_ended()
@@ -212,21 +231,24 @@ def run_plans(environment: Environment, universe: Universe, plans: Sequence[Plan
 
 
 def _work_of(universe: Universe, plan: Plan) -> int | None:
-    """What there is to do; None where a run takes seconds and only its end can be told."""
-    return None if plan.is_derived or plan.is_events else expected_bars(universe, plan)
+    """What there is to do; None where only its end can tell."""
+    return expected_bars(universe, plan) if plan.kind == "bars" else None
 
 
 def _done(universe: Universe, plan: Plan, report: RunReport) -> int:
-    if plan.is_events:
-        return report.trades_written
-    return report.rows_written if plan.is_derived else expected_bars(universe, plan)
+    counts = {
+        "events": report.trades_written,
+        "features": report.rows_written,
+        "pools": report.rows_written + report.trades_written,
+    }
+    return counts[plan.kind] if plan.kind in counts else expected_bars(universe, plan)
 
 
 def covered_bars(warehouse: Warehouse, plan: Plan) -> int:
     """How many of the plan's opening times have been asked for and answered."""
     ranges = collected_ranges
     span = func.unnest(ranges.c.collected * func.tstzmultirange(func.tstzrange(plan.start, plan.end))).label("span")
-    chosen = select(ranges.c.timeframe, span).where(ranges.c.dataset == DATASET, ranges.c.venue == plan.venue)
+    chosen = select(ranges.c.timeframe, span).where(ranges.c.dataset == plan.bars_dataset, ranges.c.venue == plan.venue)
     if plan.markets:
         chosen = chosen.where(ranges.c.symbol.in_(plan.markets))
     if plan.timeframes:
@@ -250,7 +272,7 @@ class _Worker:
         self.plan = plan
         folder = environment.settings.home.absolute() / environment.settings.profile / "logs"
         folder.mkdir(parents=True, exist_ok=True)
-        kind = "-features" if plan.is_derived else "-events" if plan.is_events else ""
+        kind = "" if plan.kind == "bars" else f"-{plan.kind}"
         self.log = folder / f"run-{plan.venue}{kind}.log"
         self._output = self.log.with_suffix(".out")
         with self.log.open("w") as log, self._output.open("w") as output:

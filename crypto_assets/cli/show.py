@@ -1,4 +1,4 @@
-"""`crypto-assets show`: trades, order books, tickers and bars of one market, as they are stored.
+"""`crypto-assets show`: trades, order books, tickers and bars of one market, and pools, as they are stored.
 
 What belongs here: options and help with an example. What does not: reading and rendering (show_*.py).
 """
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from crypto_assets.universe import Universe
     from crypto_assets.warehouse.connection import Warehouse
 
-show_app = typer.Typer(no_args_is_help=True, help="Look at trades, order books, tickers and bars of a market.")
+show_app = typer.Typer(
+    no_args_is_help=True, help="Look at trades, order books, tickers and bars of a market; at pools."
+)
 Venue = Annotated[str, typer.Argument(help="Exchange, by its ccxt id.")]
 Symbol = Annotated[str, typer.Argument(help="Market, as BTC/USDT.")]
+Network = Annotated[str, typer.Option(help="Chain, as solana; default: all of the universe.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print it for machines.")]
 
 
@@ -112,6 +115,58 @@ def bars(
         print_view(view)
 
 
+@show_app.command()
+def pools(
+    context: typer.Context,
+    network: Network = "",
+    dex: Annotated[str, typer.Option(help="Only of this DEX, by GeckoTerminal's name, as pumpswap.")] = "",
+    at: Annotated[str, typer.Option(help="What was known at this time, as 2026-01-31T12:00; default: now.")] = "",
+    dead: Annotated[bool, typer.Option("--dead", help="Only those that are dead.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the largest reserve first.")] = 20,
+    exact: Annotated[bool, typer.Option("--exact", help="Prices with every digit.")] = False,
+    json_: AsJson = False,
+) -> None:
+    """List the pools that are known, or were known at a time, dead ones too.
+
+    Example: crypto-assets show pools --network solana --dex pumpswap --at 2026-11-20T12:00
+    """
+    from crypto_assets.cli.show_pools import Wanted, pools_json, print_pools, read_pools
+    from crypto_assets.universe import parse_moment
+
+    moment = parse_moment(at, "--at")
+    with _opened(context.obj) as (warehouse, universe):
+        view = read_pools(warehouse, universe, Wanted(network, dex, dead), moment)
+    if json_:
+        _print_json(pools_json(view, limit))
+    else:
+        print_pools(view, limit, exact=exact)
+
+
+@show_app.command()
+def pool(
+    context: typer.Context,
+    address: Annotated[
+        str, typer.Argument(help="Of the pool, or its beginning, or cut in the middle as tables show it.")
+    ],
+    network: Annotated[str, typer.Option(help="Chain, where several have that address.")] = "",
+    trades_: Annotated[int, typer.Option("--trades", min=0, max=1000, help="How many single trades.")] = 0,
+    json_: AsJson = False,
+) -> None:
+    """Show one pool: its life, the newest snapshot with every digit, bars, trades, and its place in the watchlist.
+
+    Example: crypto-assets show pool 7bqJG2ZdMKbEkgSmfuqNVBvqEvWavgL8UEo33ZqdL3NP --trades 10
+    """
+    from crypto_assets.cli.show_pool import read_view, view_json
+    from crypto_assets.cli.show_pool_tables import print_view
+
+    with _opened(context.obj) as (warehouse, universe):
+        view = read_view(warehouse, universe, address, network, trades_)
+    if json_:
+        _print_json(view_json(view))
+    else:
+        print_view(view, universe.dex)
+
+
 @contextmanager
 def _opened(settings: Settings) -> Iterator[tuple[Warehouse, Universe]]:
     """The profile's warehouse and the universe in force.
@@ -129,4 +184,4 @@ def _opened(settings: Settings) -> Iterator[tuple[Warehouse, Universe]]:
 
 
 def _print_json(text: str) -> None:
-    OUT.print(text, soft_wrap=True, markup=False)
+    OUT.print(text, soft_wrap=True, markup=False, emoji=False)

@@ -31,7 +31,7 @@ from crypto_assets.datasets.market.ohlcv.read import read_bars
 from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv
 from crypto_assets.datasets.market.trade_bars.table import TIMEFRAME, trade_bars
 from crypto_assets.quality.coverage import coverage
-from crypto_assets.universe import TIMEFRAME_LENGTH, Universe, timeframe_ms
+from crypto_assets.universe import TIMEFRAME_LENGTH, Universe, require_exchange_timeframe
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.read import read_frame
 
@@ -67,7 +67,7 @@ def read_view(warehouse: Warehouse, universe: Universe, market: tuple[str, str],
         UnknownMarket, NothingStored: there are no bars to show.
         DatabaseUnreachable, NotMigrated, ReadFailed: as for `read_frame`.
     """
-    timeframe_ms(timeframe)
+    require_exchange_timeframe(timeframe)
     length = TIMEFRAME_LENGTH[timeframe]
     newest = find_series(warehouse, ohlcv, universe, (*market, timeframe), "bars").newest
     start, end = newest - (last - 1) * length, newest + length

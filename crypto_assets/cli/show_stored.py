@@ -16,12 +16,13 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class under a
 from sqlalchemy import Table
 
 from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.quality.series import venue_of
 from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import Warehouse
 
 SHOWN_NAMES = 8
 COUNTED = 100_000  # up to here rows are counted, which takes 20 ms; beyond, the planner's estimate is told
-SERIES = ("venue", "symbol", "timeframe")
+SERIES = ("venue", "symbol", "network", "pool_address", "timeframe")
 
 # A step a series through the primary key: `SELECT DISTINCT` would read every row.
 _ALL = """
@@ -37,8 +38,8 @@ SELECT {of_s}, span.first_at, span.newest_at FROM series AS s
  ORDER BY {of_s}
 """
 _ONE = "SELECT min({time}), max({time}) FROM {table} WHERE ({keys}) = ({values})"
-_COUNT = "SELECT count(*) FROM (SELECT FROM {table} WHERE venue = %s LIMIT %s) AS few"
-_ESTIMATE = "EXPLAIN (FORMAT JSON) SELECT FROM {table} WHERE venue = %s"
+_COUNT = "SELECT count(*) FROM (SELECT FROM {table} WHERE {venue} = %s LIMIT %s) AS few"
+_ESTIMATE = "EXPLAIN (FORMAT JSON) SELECT FROM {table} WHERE {venue} = %s"
 
 
 class UnknownMarket(CryptoAssetsError):
@@ -68,7 +69,7 @@ def stored_series(warehouse: Warehouse, table: Table) -> list[StoredSeries]:
     """Every series of a table in the order of its key; a few index probes a series, however many rows it has.
 
     Args:
-        table: Keyed by venue, symbol, maybe timeframe, and then a time.
+        table: Keyed by venue and symbol, or network and pool, maybe timeframe, and then a time.
 
     Raises:
         DatabaseUnreachable, NotMigrated: as for `Warehouse.connect`.
@@ -114,14 +115,14 @@ def not_there(
     venues = {*universe.venues, *(one[0] for one in stored)}
     if venue not in venues:
         return UnknownMarket(
-            f"Unknown venue '{venue[:40]}'", way_out=f"{_near(venue, venues)}There are {_named(sorted(venues))}."
+            f"Unknown venue '{venue[:40]}'", way_out=f"{near_names(venue, venues)}There are {_named(sorted(venues))}."
         )
     listed = {market.symbol for market in universe.venues[venue].markets} if venue in universe.venues else set()
     symbols = {*listed, *(one[1] for one in stored if one[0] == venue)}
     if symbol not in symbols:
         return UnknownMarket(
             f"Unknown symbol '{symbol[:60]}' on {venue}",
-            way_out=f"{_near(symbol, symbols)}There are {_named(sorted(symbols))}.",
+            way_out=f"{near_names(symbol, symbols)}There are {_named(sorted(symbols))}.",
         )
     beside = [one[2] for one in stored if one[:2] == (venue, symbol) and len(one) > 2]
     if beside:
@@ -137,7 +138,7 @@ def not_there(
 
 
 def rows_by_venue(warehouse: Warehouse, table: Table, venues: Iterable[str]) -> dict[str, tuple[int, bool]]:
-    """Rows of each venue, and whether that is an estimate: counted where there are few, else as the planner thinks.
+    """Rows of each venue, or network, and whether that is an estimate: counted where there are few, else as the planner thinks.
 
     Raises:
         DatabaseUnreachable, NotMigrated: as for `Warehouse.connect`.
@@ -169,6 +170,7 @@ def _composed(statement: str, table: Table, names: Sequence[str]) -> sql.Compose
     return sql.SQL(statement).format(
         table=sql.Identifier(str(table.schema), table.name),
         time=sql.Identifier(str(table.info["partition_by"])),
+        venue=sql.Identifier(venue_of(table).name),
         keys=listed(),
         of_s=listed("s"),
         of_t=listed("t"),
@@ -176,7 +178,8 @@ def _composed(statement: str, table: Table, names: Sequence[str]) -> sql.Compose
     )
 
 
-def _near(name: str, choices: Iterable[str]) -> str:
+def near_names(name: str, choices: Iterable[str]) -> str:
+    """A question that names up to two of the choices that look like the name; empty where none does. Pure."""
     known = {choice.lower(): choice for choice in sorted(choices)}
     found = difflib.get_close_matches(name.lower(), known, n=2, cutoff=0.7)
     return f"Did you mean {' or '.join(known[one] for one in found)}? " if found else ""
@@ -188,6 +191,6 @@ def _named(names: Sequence[str]) -> str:
 
 
 __all__ = [
-    "COUNTED", "NothingStored", "StoredSeries", "UnknownMarket", "find_series", "not_there", "rows_by_venue",
-    "stored_series",
+    "COUNTED", "NothingStored", "StoredSeries", "UnknownMarket", "find_series", "near_names", "not_there",
+    "rows_by_venue", "stored_series",
 ]  # fmt: skip

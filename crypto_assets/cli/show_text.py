@@ -13,13 +13,19 @@ from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+from rich.text import Text
 
 from crypto_assets.cli.features import line_of
+from crypto_assets.watchlist_file import printable
 
 type Json = bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None
 
 LINE_WIDTH = 60  # blocks of a line: it fits beside its name
 _DIGITS = 6
+_ZEROS = 4  # from so many zeros behind the point on they are counted in place of written
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_LONGEST_NAME = 40
+_KEPT = 6  # characters of either end of an address: another one with the same is made up on purpose only
 
 
 def number_text(value: float) -> str:
@@ -30,6 +36,33 @@ def number_text(value: float) -> str:
         return "0"
     whole = math.floor(math.log10(abs(value))) + 1
     return f"{value:,.{min(12, max(2, _DIGITS - whole))}f}"
+
+
+def price_text(value: float) -> str:
+    """A price to read: as `number_text`, and a tiny one with its zeros counted: 0.0₄467857 is 0.0000467857."""
+    if not math.isfinite(value) or value == 0:
+        return number_text(value)
+    digits, _, power = f"{value:.{_DIGITS - 1}e}".partition("e")
+    zeros = -int(power) - 1
+    if zeros < _ZEROS:
+        return number_text(value)
+    sign = "-" if value < 0 else ""
+    return f"{sign}0.0{str(zeros).translate(_SUBSCRIPTS)}{digits.lstrip('-').replace('.', '')}"
+
+
+def plain_text(text: str, longest: int = _LONGEST_NAME) -> Text:
+    """A stranger's text for the screen: no markup, no emoji codes, hidden characters escaped, not long."""
+    return Text(cut_text(printable(text), longest))
+
+
+def cut_text(text: str, longest: int) -> str:
+    """The text, cut at its end where it is longer."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def short_address(address: str) -> str:
+    """An address cut in the middle where it is long: 7bqJG2…qdL3NP. `show pool` finds it by that, too."""
+    return address if len(address) <= 2 * _KEPT + 1 else f"{address[:_KEPT]}…{address[-_KEPT:]}"
 
 
 def volume_text(value: float) -> str:

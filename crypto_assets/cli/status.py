@@ -5,6 +5,7 @@ What belongs here: the tables. What does not: judging the data (quality.py) and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +17,12 @@ from crypto_assets.cli.console import OUT, table
 from crypto_assets.cli.environment import Environment
 from crypto_assets.cli.serve import running_processes
 from crypto_assets.cli.show_stored import rows_by_venue, stored_series
-from crypto_assets.cli.show_text import age_text
+from crypto_assets.cli.show_text import age_text, cut_text, short_address
+from crypto_assets.clients.geckoterminal import GeckoTerminal
+from crypto_assets.datasets.dex.pool_ohlcv.table import pool_ohlcv
+from crypto_assets.datasets.dex.pool_trades.table import pool_trades
+from crypto_assets.datasets.dex.pools.table import pool_lives
+from crypto_assets.datasets.dex.watchlist.table import watched_pools
 from crypto_assets.datasets.market.ohlcv.table import ohlcv
 from crypto_assets.datasets.market.order_books.table import order_books
 from crypto_assets.datasets.market.tickers.table import tickers
@@ -32,6 +38,7 @@ from crypto_assets.warehouse.read import read_frame
 
 EVENTS = (trades, order_books, tickers)
 SHOWN_ERROR = 80  # characters of a provider's last error
+_ADDRESS = re.compile(r"\b(?:0x[0-9a-f]{40,64}|[1-9A-HJ-NP-Za-km-z]{32,44})\b")
 
 
 def print_status(settings: Settings) -> None:
@@ -47,6 +54,7 @@ def print_status(settings: Settings) -> None:
         _print_polls(read_all_polls(warehouse), now)
         _print_events(warehouse, EVENTS)
         _print_series(warehouse)
+        _print_pools(warehouse, now)
 
 
 def _budgets(settings: Settings, warehouse: Warehouse) -> dict[str, float]:
@@ -56,7 +64,8 @@ def _budgets(settings: Settings, warehouse: Warehouse) -> dict[str, float]:
     except CryptoAssetsError as error:
         OUT.print(f"[yellow]No universe is in force:[/] {escape(error.problem)}.")
         return {}
-    return {name: venue.requests_per_second for name, venue in universe.venues.items()}
+    budgets = {name: venue.requests_per_second for name, venue in universe.venues.items()}
+    return budgets | {GeckoTerminal.name: universe.dex.requests_per_minute / 60}
 
 
 def _print_providers(frame: pd.DataFrame, budgets: dict[str, float], now: datetime) -> None:
@@ -93,7 +102,7 @@ def _print_polls(frame: pd.DataFrame, now: datetime) -> None:
     if frame.empty:
         OUT.print("No market has been polled yet.")
         return
-    columns = ("dataset", "venue", ">markets", "asked", "due (UTC)", ">overdue", ">longest wait", ">failing")
+    columns = ("dataset", "venue or network", ">markets", "asked", "due (UTC)", ">overdue", ">longest wait", ">failing")
     shown = table("Collecting", *columns)
     for (dataset, venue), polls in frame.groupby(["dataset", "venue"]):
         late, failing = int((polls["due_at"] < now).sum()), int((polls["failures"] > 0).sum())
@@ -151,6 +160,29 @@ def _print_series(warehouse: Warehouse) -> None:
     OUT.print(f"Quarantined rows: {int(refused['rows'].iloc[0]):,}.")
 
 
+def _print_pools(warehouse: Warehouse, now: datetime) -> None:
+    c = pool_lives.c
+    statement = select(
+        c.network, func.count().label("known"), func.count(c.dead_at).label("dead"), func.max(c.asked_at).label("asked")
+    )
+    frame = read_frame(warehouse, statement.group_by(c.network).order_by(c.network))
+    networks = list(frame["network"])
+    bars, trades = (rows_by_venue(warehouse, one, networks) for one in (pool_ohlcv, pool_trades))
+    shown = table("Pools", "network", ">known", ">dead", ">watched", ">bars", ">trades", "asked")
+    for row in frame.to_dict("records"):
+        network = row["network"]
+        shown.add_row(
+            escape(network),
+            f"{row['known']:,}",
+            f"{row['dead']:,}",
+            f"{len(watched_pools(warehouse, network)):,}",
+            *(f"about {rows:,}" if is_about else f"{rows:,}" for rows, is_about in (bars[network], trades[network])),
+            f"{age_text(now - row['asked'].to_pydatetime())} ago",
+        )
+    OUT.print(shown if len(frame) else "No pools yet: `crypto-assets collect-pools` or `make up`.")
+
+
 def _short(error: str) -> str:
-    line = " ".join(error.split())
-    return line if len(line) <= SHOWN_ERROR else f"{line[: SHOWN_ERROR - 1]}…"
+    """An error in a line: of addresses both ends, for they would be all that it says."""
+    line = _ADDRESS.sub(lambda found: short_address(found[0]), " ".join(error.split()))
+    return cut_text(line, SHOWN_ERROR)

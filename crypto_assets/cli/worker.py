@@ -1,4 +1,4 @@
-"""What a worker process does: execute one planned run of market/ohlcv inside Dagster and report as a line of JSON.
+"""What a worker process does: execute one plan's runs inside Dagster and report as a line of JSON.
 
 What belongs here: that. What does not: planning and following (runs.py). Started as `python -m crypto_assets.cli.worker
 PLAN`; it executes the same job as schedule and backfill, on the instance that DAGSTER_HOME names, so the run stands in
@@ -31,12 +31,15 @@ from crypto_assets.cli.console import log_to_stderr
 from crypto_assets.cli.runs import Plan, RunReport
 from crypto_assets.definitions import build_definitions
 from crypto_assets.errors import CryptoAssetsError
-from crypto_assets.partitions import join_day_key, join_key
+from crypto_assets.partitions import day_key, join_day_key, join_key, join_network_key
+from crypto_assets.pool_automation import POOL_OHLCV, POOL_TRADES, collect_pool_data, collect_pools, refresh_dexes
 from crypto_assets.settings import load_settings
 
 
 def execute(plan: Plan, definitions: dg.Definitions, instance: dg.DagsterInstance) -> RunReport:
     """Execute the plan as one run over its range of partitions, and what it wants besides in runs of their own."""
+    if plan.is_pools:
+        return _pools(plan, definitions, instance)
     if plan.is_events:
         return _with_events(RunReport(plan.venue, True, "", ""), plan, definitions, instance)
     if plan.with_instruments:
@@ -69,6 +72,33 @@ def _with_events(report: RunReport, plan: Plan, definitions: dg.Definitions, ins
         trades_written=int(written),
         checks=(*report.checks, *_checks(result)),
     )
+
+
+def _pools(plan: Plan, definitions: dg.Definitions, instance: dg.DagsterInstance) -> RunReport:
+    """Collect a network's DEXes and pools of now, then bars of the plan's days and the newest trades: three runs.
+
+    One that fails leaves the next ones: each rests on what is stored.
+    """
+    report = RunReport(plan.venue, True, "", "")
+    chosen: dict[str, object] = {"pools": list(plan.markets)}
+    data = {"__".join(key.path): chosen for key in (POOL_TRADES, POOL_OHLCV)}
+    for name, configs in ((refresh_dexes.name, {}), (collect_pools.name, {}), (collect_pool_data.name, data)):
+        today = day_key(datetime.now(UTC))  # looked up anew: lists can be asked for in the open day only
+        span = (plan.days[0] if configs else today, today)
+        job = definitions.resolve_job_def(name)
+        result = _run(job, plan.venue, span, join_network_key, configs, instance)
+        bars = _shown(result, POOL_OHLCV)
+        report = replace(
+            report,
+            success=report.success and result.success,
+            run_id=result.run_id,
+            message=report.message or ("" if result.success else _why(result)),
+            rows_written=report.rows_written + int(bars.get("rows_written", 0.0)),
+            rows_received=report.rows_received + int(bars.get("dagster/row_count", 0.0)),
+            trades_written=report.trades_written + int(_shown(result, POOL_TRADES).get("rows_written", 0.0)),
+            checks=(*report.checks, *_checks(result)),
+        )
+    return report
 
 
 def _run(

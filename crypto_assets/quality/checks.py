@@ -7,7 +7,7 @@ Checks are unpartitioned and read the run's keys: partitioned checks do not comb
 is stored in quality.scores too.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Integer,
     Select,
@@ -31,12 +30,12 @@ from sqlalchemy import (
 )
 
 from crypto_assets.partitions import VenueWindow
-from crypto_assets.quality.coverage import TICK
 from crypto_assets.quality.findings import Dimension, Finding, Grid, run_windows, worst_first
 from crypto_assets.quality.scores import record_findings
+from crypto_assets.quality.series import TICK, labelled_series, series_of, symbol_of, time_of, timeframe_of, venue_of
 from crypto_assets.resources import UniverseFile
 from crypto_assets.schema.bookkeeping import collected_ranges
-from crypto_assets.universe import TIMEFRAME_LENGTH, Market, Universe, timeframe_ms
+from crypto_assets.universe import TIMEFRAME_LENGTH, Universe, timeframe_ms
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.read import read_frame
 
@@ -46,6 +45,8 @@ type Look = Callable[[Warehouse, Universe, VenueWindow], Sequence[Finding]]
 type Passes = Callable[[Sequence[Finding], Universe], bool]
 type Severity = Callable[[Sequence[Finding], Universe], dg.AssetCheckSeverity]
 type Ended = Callable[[Warehouse, str], frozenset[str]]
+type Wanted = Callable[[Warehouse, Universe, VenueWindow], Collection[str]]
+type MaxAge = Callable[[Universe], float]
 
 
 @dataclass(frozen=True)
@@ -163,12 +164,12 @@ def jump_within_bound(table: Table) -> Look:
     """Price moves between adjacent bars stay within the universe's max_jump_pct for their length."""
 
     def look(warehouse: Warehouse, universe: Universe, window: VenueWindow) -> list[Finding]:
-        series = (table.c.venue, table.c.symbol, table.c.timeframe)
+        series = series_of(table)
         before = func.lag(table.c.close).over(partition_by=series, order_by=table.c.opened_at)
         previous = func.lag(table.c.opened_at).over(partition_by=series, order_by=table.c.opened_at)
         moves = (
             select(
-                *series,
+                *labelled_series(table),
                 table.c.opened_at,
                 table.c.open,
                 table.c.close,
@@ -200,27 +201,42 @@ def jump_within_bound(table: Table) -> Look:
     return look
 
 
-def newest_row_is_recent(table: Table, dataset: str, ended: Ended = lambda _warehouse, _venue: frozenset()) -> Look:
-    """Where the window is still open, each collected series' newest bar is at most its length plus the bound old.
+def listed_markets(_warehouse: Warehouse, universe: Universe, window: VenueWindow) -> set[str]:
+    """Symbols that the universe lists for the window's venue and that are wanted to this day."""
+    today = datetime.now(UTC).date()
+    listed = universe.venue(window.venue).markets
+    return {market.symbol for market in listed if market.until is None or market.until > today}
+
+
+def newest_row_is_recent(
+    table: Table,
+    dataset: str,
+    ended: Ended = lambda _warehouse, _venue: frozenset(),
+    *,
+    wanted: Wanted = listed_markets,
+    max_age_minutes: MaxAge = lambda universe: universe.bounds.max_newest_bar_age_minutes,
+) -> Look:
+    """Where the window is still open, each collected series' newest row is at most its bar's length plus the bound old.
 
     Args:
         ended: Symbols of a venue that are traded no more, from which no bar is due.
+        wanted: Symbols whose rows are due in a window; the universe's markets where nothing else is said.
+        max_age_minutes: The bound.
     """
 
     def look(warehouse: Warehouse, universe: Universe, window: VenueWindow) -> list[Finding]:
         now = datetime.now(UTC)
         if not window.start <= now < window.end:
             return []
-        wanted = {market.symbol for market in universe.venue(window.venue).markets if not _has_ended(market, now)}
-        wanted -= ended(warehouse, window.venue)
-        bound = timedelta(minutes=universe.bounds.max_newest_bar_age_minutes)
+        due = {*wanted(warehouse, universe, window)} - ended(warehouse, window.venue)
+        bound = timedelta(minutes=max_age_minutes(universe))
         findings = []
         for row in read_frame(warehouse, _newest(table, dataset, window.venue, now)).to_dict("records"):
-            if row["symbol"] not in wanted:
+            if row["symbol"] not in due:
                 continue
             newest = None if pd.isna(row["known_at"]) else row["known_at"].to_pydatetime()
-            is_late = newest is None or now - newest > TIMEFRAME_LENGTH[row["timeframe"]] + bound
-            told = f"{newest:%Y-%m-%d %H:%M}" if newest else "no bar at all"
+            is_late = newest is None or now - newest > TIMEFRAME_LENGTH.get(row["timeframe"], timedelta()) + bound
+            told = f"{newest:%Y-%m-%d %H:%M}" if newest else f"no {'row' if row['timeframe'] == TICK else 'bar'} at all"
             lag = (now - newest).total_seconds() if newest else None
             key = (row["venue"], row["symbol"], row["timeframe"])
             findings.append(Finding(*key, 1, int(is_late), told, lag_seconds=lag))
@@ -229,20 +245,16 @@ def newest_row_is_recent(table: Table, dataset: str, ended: Ended = lambda _ware
     return look
 
 
-def _has_ended(market: Market, now: datetime) -> bool:
-    return market.until is not None and market.until <= now.date()
-
-
 def _newest(table: Table, dataset: str, venue: str, now: datetime) -> Select[tuple[object, ...]]:
     """Each collected series with the close of its newest bar; null where it has none."""
     ranges = collected_ranges
     newest = (
         select(func.max(table.c.known_at))
         .where(
-            table.c.venue == ranges.c.venue,
-            table.c.symbol == ranges.c.symbol,
-            table.c.timeframe == ranges.c.timeframe,
-            table.c.opened_at >= now - timedelta(days=40),  # the longest bar and bound fit in; older years stay unread
+            venue_of(table) == ranges.c.venue,
+            symbol_of(table) == ranges.c.symbol,
+            timeframe_of(table) == ranges.c.timeframe,
+            time_of(table) >= now - timedelta(days=40),  # the longest bar and bound fit in; older years stay unread
         )
         .correlate(ranges)
         .scalar_subquery()
@@ -255,27 +267,15 @@ def _newest(table: Table, dataset: str, venue: str, now: datetime) -> Select[tup
 def _per_series(
     table: Table, window: VenueWindow, failed: ColumnElement[int], first_at: ColumnElement[datetime]
 ) -> Select[tuple[object, ...]]:
-    keys = (table.c.venue, table.c.symbol, timeframe_of(table))
-    names = (table.c.venue, table.c.symbol, timeframe_of(table).label("timeframe"))
     counts = (func.count().label("checked"), failed.label("failed"), first_at.label("first_at"))
-    return select(*names, *counts).where(*inside(table, window)).group_by(*keys)
-
-
-def timeframe_of(table: Table) -> ColumnElement[str]:
-    """The length of a row's bar, or that its rows are events."""
-    return table.c.timeframe if "timeframe" in table.c else func.concat(TICK)
+    chosen = select().add_columns(*labelled_series(table), *counts)
+    return chosen.where(*inside(table, window)).group_by(*series_of(table))
 
 
 def inside(table: Table, window: VenueWindow) -> tuple[ColumnElement[bool], ...]:
     """The conditions that keep a statement inside the window."""
     at = time_of(table)
-    return (table.c.venue == window.venue, at >= window.start, at < window.end)
-
-
-def time_of(table: Table) -> Column[datetime]:
-    """The column by which a table's rows lie in time: when a bar opens, an event happened, a snapshot was taken."""
-    named: Column[datetime] = table.c[table.info.get("time", "opened_at")]
-    return named
+    return (venue_of(table) == window.venue, at >= window.start, at < window.end)
 
 
 def bar_seconds(rows: object) -> ColumnElement[int]:
@@ -309,3 +309,11 @@ def _record(finding: Finding) -> dict[str, str | int | float]:
 def _told(finding: Finding) -> str:
     at = f" at {finding.example}" if finding.example else ""
     return f"{finding.series}: {finding.failed:,} of {finding.checked:,}{at}"
+
+
+__all__ = [
+    "Ended", "Look", "MaxAge", "Passes", "Rule", "Severity", "Wanted",
+    "bar_seconds", "bars_on_grid", "inside", "jump_within_bound", "key_is_unique", "labelled_series", "listed_markets",
+    "make_check", "newest_row_is_recent", "read_findings", "result_of", "rows_keep", "series_of", "symbol_of", "time_of",
+    "timeframe_of", "venue_of",
+]  # fmt: skip

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from sqlalchemy import Select, Table, and_, case, extract, func, literal, select, true
 
 from crypto_assets.partitions import VenueWindow
-from crypto_assets.quality.checks import Look, bar_seconds, inside, timeframe_of
+from crypto_assets.quality.checks import Look, bar_seconds, inside
 from crypto_assets.quality.findings import Finding
 from crypto_assets.quality.gaps import State
 from crypto_assets.quality.scores import score_history
+from crypto_assets.quality.series import labelled_series, series_of, symbol_of, time_of, timeframe_of, venue_of
 from crypto_assets.schema.bookkeeping import collected_ranges, coverage, quarantine
 from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import Warehouse
@@ -79,9 +80,9 @@ def rows_are_accepted(table: Table, dataset: str) -> Look:
             .group_by(q.venue, q.symbol, q.timeframe)
         )
         stored = (
-            select(table.c.venue, table.c.symbol, timeframe_of(table).label("timeframe"), func.count().label("stored"))
+            select(*labelled_series(table), func.count().label("stored"))
             .where(*inside(table, window))
-            .group_by(table.c.venue, table.c.symbol, timeframe_of(table))
+            .group_by(*series_of(table))
         )
         counts: dict[tuple[str, str, str], tuple[int, int, str]] = {
             _key(row): (int(row["stored"]), 0, "") for row in read_frame(warehouse, stored).to_dict("records")
@@ -96,24 +97,25 @@ def rows_are_accepted(table: Table, dataset: str) -> Look:
     return look
 
 
-def few_anomalies(table: Table) -> Look:
+def few_anomalies(table: Table, volume: str = "volume_base") -> Look:
     """Returns and volumes of the newest bars stay near their series' median, by robust z-score.
 
     The robust z-score of x is (x - median) / (1.4826 median absolute deviation), after Iglewicz and Hoaglin (1993). A bar
     stands out where that of its log return or of its log volume exceeds the universe's max_robust_z. Crashes are real: up to
     a share of max_anomalous_share such bars are noted and pass.
+
+    Args:
+        volume: The table's column of what was traded.
     """
 
     def look(warehouse: Warehouse, universe: Universe, window: VenueWindow) -> list[Finding]:
-        frame = read_frame(warehouse, _newest_bars(table, window))
+        frame = read_frame(warehouse, _newest_bars(table, volume, window))
         findings = []
         for key, bars in frame.groupby(SERIES, sort=True):
             venue, symbol, timeframe = (str(part) for part in key)
             if len(bars) >= FEWEST_BARS:
                 ordered = bars.sort_values("opened_at")
-                odd = np.flatnonzero(
-                    _stands_out(ordered["close"], ordered["volume_base"], universe.scores.max_robust_z)
-                )
+                odd = np.flatnonzero(_stands_out(ordered["close"], ordered["volume"], universe.scores.max_robust_z))
                 at = f"{ordered['opened_at'].iloc[int(odd[0])]:%Y-%m-%d %H:%M}" if len(odd) else ""
                 failed = len(odd) if len(odd) > universe.scores.max_anomalous_share * len(ordered) else 0
                 note = f"{len(odd)} of {len(ordered)} bars stand out, first {at}" if len(odd) and not failed else ""
@@ -194,11 +196,11 @@ def _due(table: Table, dataset: str, window: VenueWindow) -> Select[tuple[object
     stored = (
         select(func.count())
         .where(
-            table.c.venue == spans.c.venue,
-            table.c.symbol == spans.c.symbol,
-            table.c.timeframe == spans.c.timeframe,
-            table.c.opened_at >= first,
-            table.c.opened_at < last,
+            venue_of(table) == spans.c.venue,
+            symbol_of(table) == spans.c.symbol,
+            timeframe_of(table) == spans.c.timeframe,
+            time_of(table) >= first,
+            time_of(table) < last,
         )
         .correlate(spans)
         .scalar_subquery()
@@ -234,14 +236,14 @@ def _told(dataset: str, window: VenueWindow, young: datetime) -> Select[tuple[ob
     )
 
 
-def _newest_bars(table: Table, window: VenueWindow) -> Select[tuple[object, ...]]:
+def _newest_bars(table: Table, volume: str, window: VenueWindow) -> Select[tuple[object, ...]]:
     ranges = collected_ranges
     newest = (
-        select(table.c.opened_at, table.c.close, table.c.volume_base)
+        select(table.c.opened_at, table.c.close, table.c[volume].label("volume"))
         .where(
-            table.c.venue == ranges.c.venue,
-            table.c.symbol == ranges.c.symbol,
-            table.c.timeframe == ranges.c.timeframe,
+            venue_of(table) == ranges.c.venue,
+            symbol_of(table) == ranges.c.symbol,
+            timeframe_of(table) == ranges.c.timeframe,
             table.c.opened_at >= literal(window.start),
             table.c.opened_at < literal(window.end),
         )
@@ -256,7 +258,7 @@ def _newest_bars(table: Table, window: VenueWindow) -> Select[tuple[object, ...]
             ranges.c.timeframe,
             newest.c.opened_at,
             newest.c.close,
-            newest.c.volume_base,
+            newest.c.volume,
         )
         .select_from(ranges.join(newest, true()))
         .where(ranges.c.dataset == table.fullname.replace(".", "/"), ranges.c.venue == window.venue)

@@ -18,6 +18,7 @@ from sqlalchemy import Table, case, extract, func, select
 
 from crypto_assets.quality.gaps import Answer, Evidence, Gap, State, reconcile, with_answer
 from crypto_assets.quality.naming import AROUND_BARS, Listing, Market, name_gaps
+from crypto_assets.quality.series import TICK, SeriesKey, bar_identifiers
 from crypto_assets.schema.bookkeeping import collected_ranges
 from crypto_assets.schema.bookkeeping import coverage as ledger
 from crypto_assets.spans import Span, SpanIndex, difference, intersection, union
@@ -27,7 +28,6 @@ from crypto_assets.warehouse.read import read_frame
 
 type Listings = Mapping[str, Sequence[Listing]]
 
-TICK = "tick"  # in the place of a bar's length where rows are events
 _COLUMNS = "gap_start, gap_end, state, evidence, first_seen, resolved_at"
 _OPEN = f"""
 SELECT symbol, {_COLUMNS} FROM quality.coverage
@@ -52,33 +52,19 @@ ON CONFLICT (dataset, venue, symbol, timeframe, gap_start, gap_end) DO UPDATE
        ingested_at = greatest(clock_timestamp(), c.ingested_at + interval '1 microsecond')
 """  # noqa: S608 - a constant
 _STORED = """
-SELECT bar.opened_at FROM unnest(%s::timestamptz[], %s::timestamptz[]) AS hole (start, until)
-  JOIN LATERAL (SELECT opened_at FROM {} WHERE venue = %s AND symbol = %s AND timeframe = %s
-                   AND opened_at >= hole.start AND opened_at < hole.until OFFSET 0) AS bar ON true
+SELECT bar.at FROM unnest(%s::timestamptz[], %s::timestamptz[]) AS hole (start, until)
+  JOIN LATERAL (SELECT {time} AS at FROM {table} WHERE {venue} = %s AND {symbol} = %s AND timeframe = %s
+                   AND {time} >= hole.start AND {time} < hole.until OFFSET 0) AS bar ON true
 """
 _MARKETS = """
 SELECT r.symbol, span.at, span.until, bars.first_at
   FROM ops.collected_ranges r
   LEFT JOIN LATERAL (SELECT lower(s) AS at, upper(s) AS until
                        FROM unnest(r.collected * tstzmultirange(tstzrange(%s, %s))) AS s) AS span ON true
-  CROSS JOIN LATERAL (SELECT min(opened_at) AS first_at FROM {} AS b
-                       WHERE b.venue = r.venue AND b.symbol = r.symbol AND b.timeframe = r.timeframe) AS bars
+  CROSS JOIN LATERAL (SELECT min(b.{time}) AS first_at FROM {table} AS b
+                       WHERE b.{venue} = r.venue AND b.{symbol} = r.symbol AND b.timeframe = r.timeframe) AS bars
  WHERE r.dataset = %s AND r.venue = %s AND r.timeframe = %s
 """
-
-
-@dataclass(frozen=True)
-class SeriesKey:
-    """One market at one length of bar, as every ledger names it."""
-
-    dataset: str
-    venue: str
-    symbol: str
-    timeframe: str
-
-    def values(self) -> tuple[str, str, str, str]:
-        """The four, in the order of the key."""
-        return self.dataset, self.venue, self.symbol, self.timeframe
 
 
 @dataclass(frozen=True)
@@ -271,10 +257,10 @@ def read_gaps(
 
 
 def count_gaps(warehouse: Warehouse) -> pd.DataFrame:
-    """How much the ledger holds: dataset, venue, state, gaps, bars; in that order."""
+    """How much the ledger holds: dataset, venue, state, gaps, bars (0 for events); in that order."""
     c = ledger.c
     seconds = case(*((c.timeframe == name, length.total_seconds()) for name, length in TIMEFRAME_LENGTH.items()))
-    bars = func.sum(extract("epoch", c.gap_end - c.gap_start) / seconds).label("bars")
+    bars = func.coalesce(func.sum(extract("epoch", c.gap_end - c.gap_start) / seconds), 0).label("bars")
     keys = (c.dataset, c.venue, c.state)
     return read_frame(warehouse, select(*keys, func.count().label("gaps"), bars).group_by(*keys).order_by(*keys))
 
@@ -342,7 +328,7 @@ def _json(evidence: Evidence) -> str:
 
 
 def _stored_within(connection: Connection, table: Table, key: SeriesKey, spans: Sequence[Span]) -> list[datetime]:
-    statement = sql.SQL(_STORED).format(_identifier(table))
+    statement = sql.SQL(_STORED).format(**bar_identifiers(table))
     starts, ends = [start for start, _ in spans], [end for _, end in spans]
     with connection.cursor() as cursor:
         cursor.execute(statement, (starts, ends, key.venue, key.symbol, key.timeframe))
@@ -360,7 +346,7 @@ def _markets(
     spans: dict[str, list[Span]] = {}
     first_bar: dict[str, datetime | None] = {}
     with connection.cursor() as cursor:
-        cursor.execute(sql.SQL(_MARKETS).format(_identifier(table)), (*window, *place))
+        cursor.execute(sql.SQL(_MARKETS).format(**bar_identifiers(table)), (*window, *place))
         for symbol, start, end, first in cursor.fetchall():
             spans.setdefault(symbol, [])
             if start is not None:
@@ -372,12 +358,8 @@ def _markets(
     }
 
 
-def _identifier(table: Table) -> sql.Composable:
-    return sql.Identifier(str(table.schema), table.name)
-
-
 __all__ = [
-    "LedgerChanges", "Listings", "SeriesKey",
+    "TICK", "LedgerChanges", "Listings", "SeriesKey",
     "count_gaps", "coverage", "lock_ledger", "missing_gaps", "name_open_gaps", "note_answer", "observe", "read_gaps",
     "read_open", "write_changes",
 ]  # fmt: skip

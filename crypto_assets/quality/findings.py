@@ -13,7 +13,16 @@ from enum import StrEnum
 
 import dagster as dg
 
-from crypto_assets.partitions import VenueWindow, day_key, join_day_key, join_key, month_key, venue_days, venue_windows
+from crypto_assets.partitions import (
+    VenueWindow,
+    day_key,
+    join_day_key,
+    join_key,
+    join_network_key,
+    month_key,
+    venue_days,
+    venue_windows,
+)
 from crypto_assets.universe import Universe
 
 
@@ -30,6 +39,8 @@ class Finding:
     """One series under one rule: rows looked at, rows that break it, and the first of them in words.
 
     Args:
+        venue: Name of the venue, or of the network.
+        symbol: The market's, or the pool's address.
         note: What is worth saying of rows that keep the rule, as why they are absent.
         waiting: Of the failed rows, those that are being looked after and so are no reason for alarm yet.
         lag_seconds: Age of the newest row, where the rule looks at it.
@@ -61,6 +72,7 @@ class Grid(StrEnum):
 
     MONTHS = "months"
     DAYS = "days"
+    NETWORK_DAYS = "network_days"
 
 
 def run_windows(
@@ -68,7 +80,7 @@ def run_windows(
 ) -> list[VenueWindow]:
     """The windows a check looks at: the run's partitions, or the open month or day where a check runs by itself.
 
-    Partitions of a venue alone stand for its whole history.
+    Partitions of a venue alone stand for its whole history. On Grid.NETWORK_DAYS the windows' venues are networks.
     """
     tags = context.run.tags
     is_partitioned = "dagster/partition" in tags or "dagster/asset_partition_range_start" in tags
@@ -77,9 +89,11 @@ def run_windows(
     if by_venue:
         start, end = datetime.combine(universe.history_from, time(), tzinfo=UTC), datetime.now(UTC)
         return [VenueWindow(venue, start, end) for venue in sorted(by_venue)]
+    today, month = day_key(datetime.now(UTC)), month_key(datetime.now(UTC))
+    if grid is Grid.NETWORK_DAYS:
+        return venue_days(keys or [join_network_key(today, network) for network in universe.dex.networks])
     if grid is Grid.DAYS:
-        return venue_days(keys or [join_day_key(day_key(datetime.now(UTC)), venue) for venue in universe.venues])
-    month = month_key(datetime.now(UTC))
+        return venue_days(keys or [join_day_key(today, venue) for venue in universe.venues])
     return venue_windows(keys or [join_key(month, venue) for venue in universe.venues])
 
 

@@ -56,12 +56,12 @@ def coverage_map(
     gaps = read_gaps(warehouse, dataset=dataset, venue=venue, window=window)
     gaps = gaps[gaps["state"] != State.REPAIRED.value]
     wanted = {(key.venue, key.symbol, key.timeframe) for key in series}
+    absent = {tuple(key): found for key, found in gaps.groupby(["venue", "symbol", "timeframe"], sort=False)}
     rows = []
     for key, spans in asked.groupby(["venue", "symbol", "timeframe"], sort=True):
         if wanted and key not in wanted:
             continue
-        here = gaps[(gaps["venue"] == key[0]) & (gaps["symbol"] == key[1]) & (gaps["timeframe"] == key[2])]
-        rows.append((" ".join(str(part) for part in key), _cells(window, spans, here)))
+        rows.append((" ".join(str(part) for part in key), _cells(window, spans, absent.get(key, gaps[:0]))))
     # Where there are more than can be looked at, those with something to see go first.
     rows.sort(key=lambda row: -len(set(row[1]) - {"present", "not_collected"}))
     chosen = sorted(rows[:MOST_ROWS])

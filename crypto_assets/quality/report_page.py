@@ -11,7 +11,7 @@ table{border-collapse:collapse;width:100%;background:#fff;border:1px solid #e4e4
 th,td{padding:.45rem .7rem;text-align:left;border-bottom:1px solid #eeeef5;vertical-align:top}
 th{background:#f3f3fa;font-weight:600}td.n{text-align:right;font-variant-numeric:tabular-nums}
 .ok{color:#127a43}.bad{color:#b3261e;font-weight:600}.warn{color:#9a6700}.none{color:#889}
-.map svg{width:100%;height:auto}td svg{width:9rem;height:1.6rem}
+.id{overflow-wrap:anywhere}.map svg{width:100%;height:auto}td svg{width:9rem;height:1.6rem}
 .bar{display:inline-block;height:.55rem;border-radius:3px;background:#4f43dd;margin-right:.4rem}
 </style></head><body>
 <h1>Data quality</h1><p class="sub">{{ report.made_at.strftime("%Y-%m-%d %H:%M") }} UTC ·
@@ -40,7 +40,7 @@ cell, the worst is shown.</p><div class="map">{{ picture|safe }}</div>
 fails. The line is the overall score of the last runs.</p>
 <table><tr><th>series</th><th>overall</th><th>trend</th><th>accuracy</th><th>completeness</th><th>timeliness</th>
 <th>lag</th><th>window</th></tr>
-{% for r in rows %}<tr><td>{{ r.dataset }} · {{ r.venue }} {{ r.symbol }} {{ r.timeframe }}</td>
+{% for r in rows %}<tr><td>{{ r.dataset }} · {{ r.venue }} <span class="id">{{ r.symbol }}</span> {{ r.timeframe }}</td>
 {% set verdict = report.verdict(r.overall) %}
 <td><span class="bar" style="width:{{ r.overall|bar }}px"></span>
 <span class="{{ {"holds": "ok", "warns": "warn", "fails": "bad"}.get(verdict, "none") }}">{{ r.overall|score }}</span></td>

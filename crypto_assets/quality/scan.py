@@ -19,25 +19,24 @@ from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.quality.coverage import (
     LedgerChanges,
     Listings,
-    SeriesKey,
     lock_ledger,
     name_open_gaps,
     read_open,
     write_changes,
 )
 from crypto_assets.quality.gaps import NOT_STORED, reconcile
+from crypto_assets.quality.series import SeriesKey, bar_identifiers
 from crypto_assets.spans import Span, difference, hull, intersection
 from crypto_assets.universe import TIMEFRAME_LENGTH, Gaps
 from crypto_assets.warehouse.collected import read_collected
 from crypto_assets.warehouse.connection import Warehouse
 
 _NEIGHBOURS = """
-SELECT count(*), min(opened_at), max(opened_at),
-       array_agg(opened_at) FILTER (WHERE next_at > opened_at + %(length)s),
-       array_agg(next_at) FILTER (WHERE next_at > opened_at + %(length)s)
-  FROM (SELECT opened_at, lead(opened_at) OVER (ORDER BY opened_at) AS next_at FROM {}
-         WHERE venue = %(venue)s AND symbol = %(symbol)s AND timeframe = %(timeframe)s
-           AND opened_at >= %(start)s AND opened_at < %(end)s) AS bars
+SELECT count(*), min(at), max(at),
+       array_agg(at) FILTER (WHERE next_at > at + %(length)s), array_agg(next_at) FILTER (WHERE next_at > at + %(length)s)
+  FROM (SELECT {time} AS at, lead({time}) OVER (ORDER BY {time}) AS next_at FROM {table}
+         WHERE {venue} = %(venue)s AND {symbol} = %(symbol)s AND timeframe = %(timeframe)s
+           AND {time} >= %(start)s AND {time} < %(end)s) AS bars
 """
 _SERIES = """
 SELECT venue, symbol, timeframe, lower(collected), upper(collected) FROM ops.collected_ranges
@@ -171,7 +170,7 @@ def _absent(connection: Connection, table: Table, key: SeriesKey, window: Span) 
     with connection.cursor() as cursor:
         # With old statistics a sort of everything would be chosen; the key's index has the order already.
         cursor.execute("SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
-        statement = sql.SQL(_NEIGHBOURS).format(sql.Identifier(str(table.schema), table.name))
+        statement = sql.SQL(_NEIGHBOURS).format(**bar_identifiers(table))
         cursor.execute(statement, {**values, "start": start, "end": end})
         row = cursor.fetchone()
         cursor.execute(

@@ -70,6 +70,11 @@ class Window:
         self.weight += weight
         self.most = max(self.most, self.weight)
 
+    def empty(self) -> None:
+        """Drop all that has arrived; the most that ever had stays."""
+        self._arrived.clear()
+        self.weight = 0
+
     def forget(self, now: float) -> None:
         """Drop what has left the window."""
         while self._arrived and self._arrived[0][0] <= now - self.seconds:
@@ -103,6 +108,14 @@ class Budgets:
         self._minutes: dict[str, tuple[int, int]] = {}
         self._limits: Mapping[str, Limit] = {}
         self._passed: dict[str, Window] = {}
+
+    def count_by(self, clock: Callable[[], float]) -> None:
+        """Read another clock from here on, or one that was set back; the windows begin empty."""
+        self._clock = clock
+        for windows in (*self._windows.values(), tuple(self._passed.values())):
+            for window in windows:
+                window.empty()
+        self._minutes.clear()
 
     def set_limits(self, limits: Mapping[str, Limit]) -> None:
         """Enforce these, and no others; the windows begin empty."""

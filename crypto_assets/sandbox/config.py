@@ -5,16 +5,18 @@ What belongs here: the configuration, and its form as command-line arguments of 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.sandbox.clock import ClockError, SandboxClock, read_moment
 from crypto_assets.sandbox.faults import Fault
 from crypto_assets.sandbox.market import SeededMarket
+from crypto_assets.sandbox.pools import NO_POOLS, PoolSource
+from crypto_assets.sandbox.recorded_pool_files import FOLDER
+from crypto_assets.sandbox.recorded_pools import RecordedPools
 from crypto_assets.sandbox.recordings import Recordings
+from crypto_assets.sandbox.seeded_pools import SeededPools
 from crypto_assets.sandbox.trades import MarketSource
 
 HOST = "127.0.0.1"
@@ -33,8 +35,8 @@ class SandboxConfig:
         port: On 127.0.0.1; 0 picks a free one.
         seed: Of the made-up market and of the faults' dice.
         recordings: Play this folder instead of the made-up market.
-        now: ISO 8601 time at which the made-up market's clock stands still; None for the real time. Recordings keep
-            their own clock.
+        now: ISO 8601 time at which the made-up market's clock stands still until it is set; None for the real time.
+            Recordings keep their own clock.
         faults: In force from the start.
     """
 
@@ -44,8 +46,11 @@ class SandboxConfig:
     now: str | None = None
     faults: tuple[Fault, ...] = ()
 
-    def source(self) -> MarketSource:
+    def source(self, clock: SandboxClock | None = None) -> MarketSource:
         """The bars and trades it serves.
+
+        Args:
+            clock: Of the made-up market; one of its own where it is None.
 
         Raises:
             RecordingError: the folder cannot be played.
@@ -55,21 +60,31 @@ class SandboxConfig:
             recordings = Recordings(self.recordings)
             recordings.read_all()  # read now: what cannot be played is said before anybody asks
             return recordings
-        return SeededMarket(self.seed, self.clock())
+        return SeededMarket(self.seed, clock or self.clock())
 
-    def clock(self) -> Callable[[], int]:
-        """Reads the present in epoch milliseconds, or always the time given; without an offset it is UTC.
+    def pools(self, clock: SandboxClock | None = None) -> PoolSource:
+        """The pools it serves.
+
+        Args:
+            clock: Of the made-up pools; one of its own where it is None.
+
+        Raises:
+            RecordingError: the folder's pools cannot be played.
+            SandboxConfigError: `now` is no time.
+        """
+        if self.recordings is not None:
+            return RecordedPools(self.recordings) if (self.recordings / FOLDER).is_dir() else NO_POOLS
+        return SeededPools(self.seed, clock or self.clock())
+
+    def clock(self) -> SandboxClock:
+        """Reads the present in epoch milliseconds, or the time given until it is set.
 
         Raises:
             SandboxConfigError: `now` is no time.
         """
-        if self.now is None:
-            return lambda: time.time_ns() // 1_000_000
+        if self.now is None or self.recordings is not None:
+            return SandboxClock()
         try:
-            moment = datetime.fromisoformat(self.now)
-        except ValueError:
-            raise SandboxConfigError(
-                f"'{self.now}' is no time", way_out="Write it as ISO 8601: 2026-03-10T12:00:00+00:00."
-            ) from None
-        standing = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-        return lambda: standing
+            return SandboxClock(read_moment(self.now))
+        except ClockError as error:
+            raise SandboxConfigError(str(error.args[0]), way_out=error.way_out) from None

@@ -42,11 +42,12 @@ Kind = Literal[
     "clock_skew",
     "missing_trades",
     "duplicate_trades",
+    "late_trades",
     "crossed_book",
 ]
 ON_BARS = frozenset({"missing_bars", "late_bars", "revised_bars", "ohlc_broken"})
 ON_ROWS = frozenset({"null_rows", "duplicate_bars", "disordered_bars"})
-ON_TRADES = frozenset({"missing_trades", "duplicate_trades"})
+ON_TRADES = frozenset({"missing_trades", "duplicate_trades", "late_trades"})
 
 
 class FaultError(CryptoAssetsError):
@@ -65,7 +66,8 @@ class Fault(BaseModel):
         seconds: For latency, half_open, slow_body and clock_skew (may be negative there).
         retry_after: Value of a Retry-After header for throttled and banned.
         as_json: Whether an error status carries the venue's JSON, or plain text.
-        bars: How many bars late_bars and revised_bars concern; how many bars, trades or rows the others break.
+        bars: How many bars late_bars and revised_bars concern, how many trades late_trades does; how many bars, trades or
+            rows the others break.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -168,17 +170,32 @@ def spoil_bars(bars: BarColumns, faults: Sequence[Fault], now_ms: int, length_ms
 
 
 def spoil_trades(trades: TradeColumns, faults: Sequence[Fault]) -> TradeColumns:
-    """Trades as a venue with these faults would send them: some gone from the middle, one twice. Pure."""
+    """Trades as a venue with these faults would send them: some gone from the middle, one twice, the newest not there
+    yet. Pure.
+    """
+    return trades.take(_sent_trades(len(trades), faults))
+
+
+def spoil_list[Trade](trades: Sequence[Trade], faults: Sequence[Fault]) -> list[Trade]:
+    """The same for trades in a list, ascending. Pure."""
+    return [trades[number] for number in _sent_trades(len(trades), faults).tolist()]
+
+
+def _sent_trades(count: int, faults: Sequence[Fault]) -> NDArray[np.int64]:
+    """Which of so many trades are sent, by number."""
+    sent: NDArray[np.int64] = np.arange(count, dtype=np.int64)
     for fault in faults:
-        middle = len(trades) // 2
-        numbers = np.arange(len(trades))
-        if fault.kind == "missing_trades" and len(trades) > 2:
-            count = min(fault.bars, len(trades) - 2)
-            first = 1 + (len(trades) - 2 - count) // 2
-            trades = trades.take((numbers < first) | (numbers >= first + count))
-        elif fault.kind == "duplicate_trades" and len(trades):
-            trades = trades.take(np.insert(numbers, middle, middle))
-    return trades
+        places = np.arange(len(sent))
+        middle = len(sent) // 2
+        if fault.kind == "missing_trades" and len(sent) > 2:
+            missing = min(fault.bars, len(sent) - 2)
+            first = 1 + (len(sent) - 2 - missing) // 2
+            sent = sent[(places < first) | (places >= first + missing)]
+        elif fault.kind == "duplicate_trades" and len(sent):
+            sent = sent[np.insert(places, middle, middle)]
+        elif fault.kind == "late_trades":
+            sent = sent[: max(0, len(sent) - fault.bars)]
+    return sent
 
 
 def spoil_book(book: Book, faults: Sequence[Fault]) -> Book:

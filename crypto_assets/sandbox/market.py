@@ -219,6 +219,12 @@ def _decimals(symbol: str) -> int:
     return max(0, 5 - math.floor(math.log10(_level(base) / _level(quote))))
 
 
+def coin_prices(seed: int, coin: str, minutes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Dollars for a coin at successive minutes (since 1970), as every venue's prices follow them. Pure."""
+    prices: NDArray[np.float64] = _level(coin) * np.exp(_coin(seed, coin, minutes))
+    return prices
+
+
 def _level(coin: str) -> float:
     if coin in STABLE:
         return 1.0

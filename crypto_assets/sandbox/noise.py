@@ -35,13 +35,18 @@ def noise(key: int, minutes: NDArray[np.int64], scale: int) -> NDArray[np.float6
     knots = uniform(key, np.arange(first, last + 2, dtype=np.int64))
     left, rise = knots[:-1], np.diff(knots)
     if scale <= len(minutes):  # whole stretches between knots, cut afterwards: half the arithmetic
-        whole = left[:, None] + rise[:, None] * _smooth(np.arange(scale), scale)
+        whole = left[:, None] + rise[:, None] * _between_knots(scale)
         between = whole.ravel()[minutes[0] - first * scale :][: len(minutes)]
     else:
         index = minutes // scale - first
         between = left[index] + rise[index] * _smooth(minutes % scale, scale)
     centred: NDArray[np.float64] = 2 * between - 1
     return centred
+
+
+@lru_cache(maxsize=64)
+def _between_knots(scale: int) -> NDArray[np.float64]:
+    return _smooth(np.arange(scale), scale)
 
 
 def _smooth(minutes: NDArray[np.int64], scale: int) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ import tempfile
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from types import TracebackType
 from typing import IO, Self
 
@@ -101,6 +102,13 @@ class SandboxProcess(AbstractContextManager["SandboxProcess"]):
     def set_absences(self, absences: Sequence[Absence]) -> None:
         """From here on the venues have no bars and trades there, and have all others."""
         self._ask("POST", "absences", [absence.model_dump(mode="json") for absence in absences])
+
+    def set_now(self, now: datetime) -> None:
+        """Let the clock of the made-up market and pools stand there; limits are counted by it from then on.
+
+        Only for a sandbox that was started with `now`.
+        """
+        self._ask("POST", "clock", {"now": now.isoformat()})
 
     def requests(self) -> Mapping[str, int]:
         """How often each `venue path` has been asked for."""

@@ -20,8 +20,10 @@ from aiohttp import web
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.sandbox.absences import Absence, WithAbsences
 from crypto_assets.sandbox.budgets import Budgets, LimitError, parse_limits
+from crypto_assets.sandbox.clock import ClockError, SandboxClock, read_moment
 from crypto_assets.sandbox.config import HOST, SandboxConfig
 from crypto_assets.sandbox.faults import ON_ROWS, Fault, FaultError, FaultPlan, parse_faults, parse_models, spoil_rows
+from crypto_assets.sandbox.pools import NO_POOLS, PoolSource
 from crypto_assets.sandbox.trades import MarketSource
 from crypto_assets.sandbox.venues import FORMATS, VenueFormat
 from crypto_assets.sandbox.venues.exchange import Asked, Reply, UnreadableNumberError
@@ -44,13 +46,22 @@ class Counts:
 
 
 class SandboxApp:
-    """The request handlers over one market; constructing it serves nothing."""
+    """The request handlers over one market and its pools; constructing it serves nothing.
 
-    def __init__(self, source: MarketSource, plan: FaultPlan) -> None:
+    Args:
+        clock: The sources' clock, which can be set if it stands.
+    """
+
+    def __init__(
+        self, source: MarketSource, plan: FaultPlan, pools: PoolSource = NO_POOLS, clock: SandboxClock | None = None
+    ) -> None:
         self._source = WithAbsences(source)
+        self._pools = pools
+        self._clock = clock or SandboxClock()
         self._plan = plan
         self._counts = Counts()
         self._budgets = Budgets()
+        self._counts_by_clock = False
         self._formats: dict[str, VenueFormat] = {host: one for one in FORMATS for host in one.hosts}
 
     def application(self) -> web.Application:
@@ -63,6 +74,7 @@ class SandboxApp:
         app.router.add_post("/__sandbox__/absences", self._set_absences)
         app.router.add_post("/__sandbox__/limits", self._set_limits)
         app.router.add_delete("/__sandbox__/limits", self._clear_limits)
+        app.router.add_post("/__sandbox__/clock", self._set_clock)
         app.router.add_get("/{host}/{path:.*}", self._venue)
         return app
 
@@ -112,6 +124,22 @@ class SandboxApp:
         self._budgets.set_limits({})
         return web.json_response({"limits": 0})
 
+    async def _set_clock(self, request: web.Request) -> web.Response:
+        try:
+            content = await request.json()
+            now = read_moment(str(content["now"]) if isinstance(content, dict) and "now" in content else "")
+        except (ClockError, json.JSONDecodeError) as error:
+            return web.json_response({"error": str(error)}, status=400)
+        before = self._clock()
+        try:
+            self._clock.set(now)
+        except ClockError as error:
+            return web.json_response({"error": str(error)}, status=409)
+        if now < before or not self._counts_by_clock:
+            self._budgets.count_by(self._clock.seconds)
+            self._counts_by_clock = True
+        return web.json_response({"now_ms": now})
+
     async def _venue(self, request: web.Request) -> web.StreamResponse:
         form = self._formats.get(request.match_info["host"])
         if form is None:
@@ -131,7 +159,7 @@ class SandboxApp:
     async def _answer(
         self, request: web.Request, form: VenueFormat, path: str, faults: Sequence[Fault]
     ) -> web.StreamResponse:
-        asked = Asked(form.venue, path, _query(request), self._source, faults, self._plan.seed)
+        asked = Asked(form.venue, path, _query(request), self._source, faults, self._plan.seed, self._pools)
         reply = _reply(form, asked)  # first, as it says what the request weighs
         wait = self._budgets.arrived(form.venue, reply.weight)
         used = {form.used_weight_header: str(self._budgets.used(form.venue))} if form.used_weight_header else {}
@@ -243,7 +271,9 @@ def serve(
 async def _serve(
     config: SandboxConfig, ready: Callable[[str], None] | None, until: Callable[[], Awaitable[None]] | None
 ) -> None:
-    app = SandboxApp(config.source(), FaultPlan(config.seed, config.faults)).application()
+    clock = config.clock()
+    plan = FaultPlan(config.seed, config.faults)
+    app = SandboxApp(config.source(clock), plan, config.pools(clock), clock).application()
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

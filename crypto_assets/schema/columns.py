@@ -52,9 +52,9 @@ def number(name: str, meaning: str, *, unit: str, nullable: bool = False) -> Col
     return column(name, Double(), meaning, unit=unit, nullable=nullable)
 
 
-def exact(name: str, meaning: str, *, unit: str) -> Column[Decimal]:
+def exact(name: str, meaning: str, *, unit: str, nullable: bool = False) -> Column[Decimal]:
     """A number as the provider wrote it, every digit kept: numeric."""
-    return column(name, Numeric(), meaning, unit=unit)
+    return column(name, Numeric(), meaning, unit=unit, nullable=nullable)
 
 
 def feature(name: str, meaning: str, *, unit: str) -> Column[float]:
@@ -70,6 +70,16 @@ def venue() -> Column[str]:
 def symbol() -> Column[str]:
     """The market, by ccxt's unified symbol."""
     return column("symbol", Text(), "Market, by its unified ccxt symbol")
+
+
+def network() -> Column[str]:
+    """The chain, by its name in the universe."""
+    return column("network", Text(), "Chain, by its name in the universe: solana, ethereum")
+
+
+def pool_address() -> Column[str]:
+    """The pool, by its address on the chain."""
+    return column("pool_address", Text(), "Address of the pool; hexadecimal ones in lower case")
 
 
 def timeframe() -> Column[str]:

@@ -13,7 +13,13 @@ from itertools import groupby
 
 WIDTH, HEIGHT, MARGIN = 480, 96, 4
 MAP_SHOWN = 620  # pixels at which a heat map fits beside the columns of the web UI; it scales
-MAP_WIDTH, LABEL, ROW, HEAD = 720, 210, 15, 26  # of a heat map: its cells, the labels beside, a row, the legend above
+MAP_WIDTH, LABEL, ROW, HEAD = (
+    720,
+    210,
+    15,
+    26,
+)  # of a heat map: its cells, the labels beside (at least), a row, the legend above
+_LETTER = 6.4  # pixels of a letter at the map's size of letters, rather more than less
 
 
 def sparkline_svg(values: Sequence[float], *, title: str, color: str = "#4f43dd") -> str:
@@ -58,30 +64,31 @@ def heat_map_svg(
     if not rows or not rows[0][1]:
         return ""
     cell = MAP_WIDTH / len(rows[0][1])
+    beside = max(LABEL, math.ceil(_LETTER * max(len(label) for label, _ in rows)) + 12)
     height = HEAD + len(rows) * ROW + 2 * ROW
     parts = [f"<title>{_escape(title)}</title>"]
     shown = [kind for kind in colors if any(kind in kinds for _, kinds in rows)]
     for place, kind in enumerate(shown):
-        x = LABEL + place * 110
+        x = beside + place * 110
         parts.append(
             f'<rect x="{x}" y="6" width="11" height="11" fill="{colors[kind]}" stroke="#99a" stroke-width=".4"/>'
         )
         parts.append(f'<text x="{x + 15}" y="16">{_escape(kind.replace("_", " "))}</text>')
     for number, (label, kinds) in enumerate(rows):
         y = HEAD + number * ROW
-        parts.append(f'<text x="{LABEL - 6}" y="{y + ROW - 4}" text-anchor="end">{_escape(label)}</text>')
+        parts.append(f'<text x="{beside - 6}" y="{y + ROW - 4}" text-anchor="end">{_escape(label)}</text>')
         first = 0
         for kind, run in groupby(kinds):
             length, color = len(list(run)), colors[kind]
             told = f"{_escape(label)}: {_escape(kind.replace('_', ' '))}"
             parts.append(
-                f'<rect x="{LABEL + first * cell:.2f}" y="{y}" width="{length * cell:.2f}" height="{ROW - 1}"'
+                f'<rect x="{beside + first * cell:.2f}" y="{y}" width="{length * cell:.2f}" height="{ROW - 1}"'
                 f' fill="{color}"><title>{told}</title></rect>'
             )
             first += length
-    parts.append(f'<text x="{LABEL}" y="{height - ROW + 2}">{_escape(ends[0])}</text>')
-    parts.append(f'<text x="{LABEL + MAP_WIDTH}" y="{height - ROW + 2}" text-anchor="end">{_escape(ends[1])}</text>')
-    width = LABEL + MAP_WIDTH + 8
+    parts.append(f'<text x="{beside}" y="{height - ROW + 2}">{_escape(ends[0])}</text>')
+    parts.append(f'<text x="{beside + MAP_WIDTH}" y="{height - ROW + 2}" text-anchor="end">{_escape(ends[1])}</text>')
+    width = beside + MAP_WIDTH + 8
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{MAP_SHOWN}" height="{height * MAP_SHOWN // width}"'
         f' viewBox="0 0 {width} {height}" role="img" font-family="system-ui,sans-serif" font-size="11" fill="#334">'

@@ -18,6 +18,7 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Double, Integer, Numeric, SmallInteger, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL
 
@@ -80,10 +81,22 @@ class EncodedBatch:
         rows: How many rows.
     """
 
-    def __init__(self, columns: Sequence[Column[object]], rows: int, fields: Sequence[Field]) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column[object]],
+        rows: int,
+        fields: Sequence[Field],
+        chosen: NDArray[np.bool_] | None = None,
+    ) -> None:
         self.columns = tuple(columns)
-        self.rows = rows
+        self.rows = rows if chosen is None else int(np.count_nonzero(chosen))
+        self._all_rows = rows
         self._fields = tuple(fields)
+        self._chosen = chosen
+
+    def only(self, chosen: NDArray[np.bool_]) -> EncodedBatch:
+        """Some of its rows, without encoding them again."""
+        return EncodedBatch(self.columns, self._all_rows, self._fields, chosen)
 
     def plus(self, column: Column[object], value: Values) -> EncodedBatch:
         """The same with one more column.
@@ -96,8 +109,10 @@ class EncodedBatch:
     def pieces(self) -> Iterator[bytes | bytearray]:
         """The bytes of binary COPY, piece by piece; the rows come in any order."""
         yield SIGNATURE
-        for chosen in _same_pattern(self._fields, self.rows):
-            yield from _lay_out(self._fields, chosen)
+        for alike in _same_pattern(self._fields, self._all_rows):
+            chosen = alike if self._chosen is None else _those(self._chosen, alike)
+            if isinstance(chosen, slice) or len(chosen):
+                yield from _lay_out(self._fields, chosen)
         yield TRAILER
 
 
@@ -135,6 +150,12 @@ def _same_pattern(encoded: Sequence[Field], rows: int) -> Iterator[Chosen]:
         combined = pd.factorize(joined)[0].astype(np.int64)  # numbered anew, so that products stay small
     order = np.argsort(combined, kind="stable").astype(np.int64)
     yield from np.split(order, np.flatnonzero(np.diff(combined[order])) + 1)
+
+
+def _those(chosen: NDArray[np.bool_], alike: Chosen) -> NDArray[np.int64]:
+    """The numbers of those rows that are chosen."""
+    numbers = np.arange(alike.start, alike.stop, dtype=np.int64) if isinstance(alike, slice) else alike
+    return numbers[chosen[numbers]]
 
 
 def _lay_out(fields: Sequence[Field], chosen: Chosen) -> Iterator[bytearray]:

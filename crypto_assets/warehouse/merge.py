@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class under a function's name
 from sqlalchemy import Column, Table, Text
@@ -51,6 +52,34 @@ def may_hold(cursor: Cursor, table: Table, keys: Mapping[str, Values]) -> bool:
     row = cursor.fetchone()
     cursor.execute("SET LOCAL enable_seqscan = DEFAULT")
     return row is None or bool(row[0])
+
+
+def rows_ahead(cursor: Cursor, table: Table, keys: Mapping[str, Values]) -> NDArray[np.bool_] | None:
+    """Which rows of a series' batch lie behind everything that the table holds in the batch's range of keys.
+
+    Pages that overlap what was stored before have most of their rows ahead of it, and these need no comparison.
+
+    Returns:
+        True for a row that cannot be there; None where the batch is of several series, or too small for it to matter.
+    """
+    columns = list(table.primary_key.columns)
+    varying = next((column for column in columns if _varies(keys[column.name])), None)
+    times = keys[varying.name] if varying is not None else None
+    known = _series_range(table, keys)
+    if known is None or varying is None or not isinstance(times, np.ndarray) or times.dtype.kind != "M":
+        return None
+    if len(times) < RANGE_JOIN_ROWS:
+        return None
+    query = sql.SQL("SET LOCAL enable_seqscan = off; SELECT max({}) AT TIME ZONE 'UTC' FROM {} WHERE {}").format(
+        sql.Identifier(varying.name), table_name(table), known[0]
+    )
+    cursor.execute(query, known[1])
+    row = cursor.fetchone()
+    cursor.execute("SET LOCAL enable_seqscan = DEFAULT")
+    if row is None or row[0] is None:
+        return np.ones(len(times), dtype=bool)
+    ahead: NDArray[np.bool_] = times.astype("datetime64[us]") > np.datetime64(row[0], "us")
+    return ahead
 
 
 def _leading(table: Table, keys: Mapping[str, Values]) -> Iterator[_Condition]:

@@ -4,19 +4,20 @@ What belongs here: the statements of both, and their counts. What does not: the 
 values (triggers keep them, sql/0003_revisions.sql) and progress (collected.py), which the caller writes in the same
 transaction.
 
-Where the table holds nothing in the batch's range of keys, as in a first load, an upsert copies the rows straight in;
-else it merges them (merge.py).
+Where the table holds nothing in the batch's range of keys, as in a first load, an upsert copies the rows straight in, and
+so it does with the rows of a series that lie behind all that is stored; the others it merges (merge.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
 import psycopg2
+from numpy.typing import NDArray
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class under a function's name
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - as above
@@ -25,7 +26,7 @@ from sqlalchemy import Column, Table
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.warehouse.binary_copy import Array, Batch, EncodedBatch, ValueRefused, Values, encode_batch
 from crypto_assets.warehouse.copy_in import copy_rows, table_name
-from crypto_assets.warehouse.merge import INGESTED_AT, may_hold, merge
+from crypto_assets.warehouse.merge import INGESTED_AT, may_hold, merge, rows_ahead
 
 _SAVEPOINT = "before_straight_copy"
 _DECIDE = "Decide which row holds before writing."
@@ -89,10 +90,30 @@ def upsert(connection: Connection, table: Table, batch: Batch) -> WriteCounts:
     _refuse_duplicates(table, keys, encoded.rows)
     with connection.cursor() as cursor:
         stamped = encoded.plus(table.c[INGESTED_AT], _prepare(cursor, table, batch))
-        if not may_hold(cursor, table, keys) and _copied_straight(cursor, table, stamped):
-            return WriteCounts(encoded.rows, encoded.rows, 0, 0)
-        written, changed = _merged(cursor, table, stamped, keys)
-    return WriteCounts(encoded.rows, written - changed, changed, encoded.rows - written)
+        ahead = rows_ahead(cursor, table, keys)
+        if ahead is not None and ahead.any() and not ahead.all():
+            return _put_apart(cursor, table, stamped, keys, ahead)
+        is_new = ahead.all() if ahead is not None else not may_hold(cursor, table, keys)
+        return _put(cursor, table, stamped, keys, is_new=bool(is_new))
+
+
+def _put(cursor: Cursor, table: Table, batch: EncodedBatch, keys: Mapping[str, Values], *, is_new: bool) -> WriteCounts:
+    """Copy straight in what cannot be there, merge anything else."""
+    if is_new and _copied_straight(cursor, table, batch):
+        return WriteCounts(batch.rows, batch.rows, 0, 0)
+    written, changed = _merged(cursor, table, batch, keys)
+    return WriteCounts(batch.rows, written - changed, changed, batch.rows - written)
+
+
+def _put_apart(
+    cursor: Cursor, table: Table, batch: EncodedBatch, keys: Mapping[str, Values], ahead: NDArray[np.bool_]
+) -> WriteCounts:
+    """The rows ahead of all that is stored straight in, the others merged."""
+    counts = []
+    for chosen, is_new in ((~ahead, False), (ahead, True)):
+        part = {name: values[chosen] if isinstance(values, np.ndarray) else values for name, values in keys.items()}
+        counts.append(astuple(_put(cursor, table, batch.only(chosen), part, is_new=is_new)))
+    return WriteCounts(*(sum(column) for column in zip(*counts, strict=True)))
 
 
 def replace(

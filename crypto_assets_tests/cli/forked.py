@@ -20,6 +20,7 @@ PRELOADED = [
     "crypto_assets_tests.cli.forked",
     "crypto_assets.cli.main",
     "crypto_assets.cli.collect",
+    "crypto_assets.cli.collect_pools",
     "crypto_assets.cli.demo",
     "crypto_assets.cli.features",
     "crypto_assets.cli.quality",

@@ -13,13 +13,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
+from crypto_assets.cli.environment import with_suffix
 from crypto_assets.cli.main import app
+from crypto_assets.datasets.market.ohlcv.collect import Series, collect_series
 from crypto_assets.sandbox.absences import Absence
 from crypto_assets.sandbox.process import SandboxProcess
+from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.server import ServerAddress
 from crypto_assets_tests.cli.forked import run_forked
+from crypto_assets_tests.playing import exchange_of
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "crypto_assets.cli.main"]
@@ -98,12 +103,17 @@ def test_a_backfill_is_one_run_a_venue_and_the_second_one_writes_nothing(crypto_
 
 
 @pytest.mark.xdist_group("cli")
-def test_features_are_computed_shown_and_reported(crypto_assets: Run, tmp_path: Path) -> None:
+def test_features_are_computed_shown_and_reported(
+    crypto_assets: Run, environment: Mapping[str, str], sandbox: SandboxProcess, tmp_path: Path
+) -> None:
     nothing = crypto_assets("features", "show", "okx", "SOL/USDT")
     assert nothing.returncode == 1
     assert "are stored for okx" in nothing.stderr
     span = ("--from", "2026-02-01", "--to", "2026-02-15", "--venue", "okx")
-    assert crypto_assets("backfill", *span).returncode == 0
+    warehouse = Warehouse(with_suffix(SecretStr(environment["CRYPTO_ASSETS_DATABASE_URL"]), "_test"))
+    first, last = datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 2, 15, tzinfo=UTC)
+    for symbol in ("BTC/USDT", "ETH/USDT"):  # as a backfill does, without its process
+        collect_series(warehouse, exchange_of(sandbox.url, "okx"), Series("okx", symbol, "1h", first, last))
     computed = crypto_assets("features", "compute", *span)
     assert re.search(r"okx\s*│\s*672\s*│\s*[4-9]\d\.\d%\s*│\s*1[4-6] of 16", computed.stdout), (
         computed.stdout + computed.stderr
@@ -125,7 +135,7 @@ def test_features_are_computed_shown_and_reported(crypto_assets: Run, tmp_path: 
 
 def test_features_and_indicators_are_listed_without_a_database() -> None:
     features = CliRunner(env={"COLUMNS": "220"}).invoke(app, ["features", "list"])
-    assert "80 features, version " in features.stdout
+    assert "87 features, version " in features.stdout
     indicators = CliRunner(env={"COLUMNS": "220"}).invoke(app, ["features", "list", "--indicators"])
     assert "51 indicators." in indicators.stdout
 
@@ -142,7 +152,7 @@ def test_gaps_are_scanned_listed_planned_and_repaired(
         assert first.returncode == 0, first.stderr
     finally:
         sandbox.set_absences([])
-    listed = crypto_assets("gaps", "list", *here, "--json")
+    listed = crypto_assets("gaps", "list", "--dataset", "market/ohlcv", *here, "--json")
     [gap] = json.loads(listed.stdout)
     assert (gap["state"], gap["gap_start"][:16], gap["gap_end"][:16]) == (
         "missing",
@@ -170,9 +180,10 @@ def test_gaps_are_scanned_listed_planned_and_repaired(
 @pytest.mark.xdist_group("cli")
 def test_the_doctor_shows_a_row_for_each_part_and_tries_each_provider(crypto_assets: Run) -> None:
     told = crypto_assets("doctor")
-    for part in ("settings", "universe", "database", "migrations", "daemon", "mexc", "okx"):
+    for part in ("settings", "universe", "database", "migrations", "daemon", "mexc", "okx", "geckoterminal"):
         assert re.search(rf"│ {part}\s", told.stdout), told.stdout + told.stderr
     assert "bars of BTC/USDT" in told.stdout
+    assert "new pools of solana" in told.stdout
     assert told.returncode == 0
 
 
@@ -203,6 +214,8 @@ def test_env_prints_what_plain_dagster_commands_need(started: Run) -> None:
         (("universe", "check", "absent.yaml"), "absent.yaml"),
         (("demo", "--recordings", "/nowhere"), "recordings.yaml"),
         (("gaps", "scan", "--venue", "nowhere"), "Nothing of market/ohlcv has been collected for nowhere"),
+        (("backfill", "--from", "2026-03-01", "--timeframe", "12h"), "Unknown timeframe '12h'"),
+        (("gaps", "list", "--dataset", "dex/pool_ohlcv"), "Nothing of dex/pool_ohlcv has been collected"),
         (("gaps", "list", "--state", "lost"), "Unknown state 'lost'"),
         (("gaps", "list", "--export", "gaps.doc"), "gaps.doc is neither .parquet nor .csv"),
         (("gaps", "list", "--from", "2026-02-01", "--to", "2026-01-01"), "Nothing lies between"),
@@ -254,11 +267,14 @@ HELPED = (
     "demo",
     "backfill",
     "collect",
+    "collect-pools",
     "status",
     "show trades",
     "show book",
     "show ticker",
     "show bars",
+    "show pools",
+    "show pool",
     "quality",
     "doctor",
     "migrate",

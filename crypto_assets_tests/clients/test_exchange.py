@@ -14,7 +14,7 @@ from crypto_assets.sandbox.config import SandboxConfig
 from crypto_assets.sandbox.faults import Fault
 from crypto_assets.sandbox.market import SeededMarket
 from crypto_assets.sandbox.process import SandboxProcess
-from crypto_assets.universe import TIMEFRAME_LENGTH, timeframe_ms
+from crypto_assets.universe import TIMEFRAME_LENGTH, TIMEFRAMES, timeframe_ms
 from crypto_assets_tests.playing import NOW, exchange_of, needs_recordings, shipped_universe
 
 VENUES = sorted(shipped_universe().venues)
@@ -44,7 +44,7 @@ def test_every_length_the_venue_serves_comes_whole_closed_and_as_the_market_has_
     exchange = exchange_of(sandbox.url, venue)
     market = SeededMarket(SandboxConfig().seed, lambda: NOW_MS)
     symbol = exchange.venue.markets[0].symbol
-    for timeframe in TIMEFRAME_LENGTH.keys() & exchange.timeframes():
+    for timeframe in set(TIMEFRAMES) & exchange.timeframes():
         count = 30 if timeframe in {"4h", "1d"} else 600
         pages = _pages(exchange, timeframe, count)
         length = timeframe_ms(timeframe)
@@ -61,7 +61,7 @@ def test_every_length_the_venue_serves_comes_whole_closed_and_as_the_market_has_
 
 
 def test_coinbase_has_no_four_hour_bar_and_the_others_have_all_seven(sandbox: SandboxProcess) -> None:
-    lacking = {venue: TIMEFRAME_LENGTH.keys() - exchange_of(sandbox.url, venue).timeframes() for venue in VENUES}
+    lacking = {venue: set(TIMEFRAMES) - exchange_of(sandbox.url, venue).timeframes() for venue in VENUES}
     assert {venue: frames for venue, frames in lacking.items() if frames} == {"coinbase": {"4h"}}
 
 

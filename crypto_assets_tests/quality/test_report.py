@@ -1,12 +1,14 @@
 """The report and its pictures: what they show of ledger and scores."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
 from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv
-from crypto_assets.quality.coverage import SeriesKey, count_gaps, observe
+from crypto_assets.quality.coverage import TICK, SeriesKey, count_gaps, observe, write_changes
+from crypto_assets.quality.gaps import Evidence, Gap, State
 from crypto_assets.quality.heat_map import COLORS, coverage_map, shown_window
 from crypto_assets.quality.report import CheckResult, QualityReport, age_text, blocks, to_html, to_json
 from crypto_assets.schema.plots import heat_map_svg
@@ -102,3 +104,49 @@ def test_the_map_shows_each_state_where_it_lies(warehouse: Warehouse) -> None:
 def test_a_map_escapes_its_labels_and_is_empty_without_rows() -> None:
     assert "&lt;x&gt;" in heat_map_svg([("<x>", ["a"])], {"a": "#fff"}, title="t", ends=("0", "1"))
     assert heat_map_svg([], {}, title="t", ends=("0", "1")) == ""
+
+
+POOL = "Czfq3xZZDmsdGdUyrNLtRhGc47cXcZtLG4crryfu44zE"
+PRICES = SeriesKey("dex/pool_ohlcv", "solana", POOL, "12h")
+
+
+def test_a_map_gives_long_labels_the_room_they_need() -> None:
+    label = f"solana {POOL} 12h"
+    svg = heat_map_svg([(label, ["a", "a"])], {"a": "#fff"}, title="t", ends=("0", "1"))
+    # 55 letters of 6.4 pixels and 12 pixels of margin; the cells follow, and the picture is as much wider.
+    assert f'<text x="358" y="37" text-anchor="end">{label}</text>' in svg
+    assert '<rect x="364.00" y="26" width="720.00"' in svg
+    assert 'viewBox="0 0 1092 ' in svg
+
+
+def test_maps_of_pools_show_each_pools_own_gaps_by_the_networks_name(warehouse: Warehouse) -> None:
+    with warehouse.connect() as connection:
+        for symbol in (POOL, "0xabc"):
+            mark_collected(connection, PRICES.dataset, "solana", symbol, "12h", BEGIN, BEGIN + 10 * DAY)
+        write_changes(connection, PRICES, [], [_gap(BEGIN, BEGIN + DAY)])
+    svg = coverage_map(warehouse, PRICES.dataset, (BEGIN, BEGIN + 10 * DAY))
+    assert f"solana {POOL} 12h: missing" in svg
+    assert "solana 0xabc 12h: present" in svg
+    assert "solana 0xabc 12h: missing" not in svg
+    assert count_gaps(warehouse)["bars"].tolist() == [2]
+
+
+def test_gaps_of_events_have_no_number_of_bars(warehouse: Warehouse) -> None:
+    with warehouse.connect() as connection:
+        write_changes(connection, replace(PRICES, timeframe=TICK), [], [_gap(BEGIN, BEGIN + DAY)])
+    counted = count_gaps(warehouse)
+    assert counted["bars"].tolist() == [0]
+    page = to_html(replace(_report(), gaps=counted))
+    assert '<td>solana</td><td>missing</td>\n<td class="n">1</td><td class="n">0</td>' in page
+
+
+def test_the_page_lets_a_pools_address_break() -> None:
+    assert f'solana <span class="id">{POOL}</span> 12h' in to_html(
+        replace(
+            _report(), scores=_scores().assign(dataset=PRICES.dataset, venue="solana", symbol=POOL, timeframe="12h")
+        )
+    )
+
+
+def _gap(start: datetime, end: datetime) -> Gap:
+    return Gap(start, end, State.MISSING, Evidence(why="test"), start)

@@ -10,7 +10,7 @@ from crypto_assets.sandbox.faults import Fault
 from crypto_assets.sandbox.market import DEFAULT_MARKETS, SeededMarket
 from crypto_assets.sandbox.process import SandboxProcess
 from crypto_assets.sandbox.recordings import Recordings
-from crypto_assets.universe import TIMEFRAME_LENGTH, timeframe_ms
+from crypto_assets.universe import TIMEFRAMES, timeframe_ms
 from crypto_assets_tests.playing import NOW, RECORDINGS
 from crypto_assets_tests.sandbox.unchanged_ccxt import MINUTE, Client, client_of, page_through, times
 
@@ -47,8 +47,8 @@ def test_markets_and_clock_are_the_sandboxes(client: Client, venue: str) -> None
 
 def test_each_length_is_the_markets_own_and_ends_with_the_bar_still_open(client: Client, venue: str) -> None:
     symbol = DEFAULT_MARKETS[venue][1]
-    served = TIMEFRAME_LENGTH.keys() & client.timeframes.keys()
-    assert TIMEFRAME_LENGTH.keys() - served == ({"4h"} if venue == "coinbase" else set())
+    served = set(TIMEFRAMES) & client.timeframes.keys()
+    assert set(TIMEFRAMES) - served == ({"4h"} if venue == "coinbase" else set())
     for timeframe in served:
         length = timeframe_ms(timeframe)
         still_open = NOW_MS - NOW_MS % length

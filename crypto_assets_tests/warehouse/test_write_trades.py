@@ -238,3 +238,21 @@ def _read(connection: Connection) -> tuple[int, int]:
         )
         row = cursor.fetchone()
     return (int(row[1]), int(row[2])) if row else (-1, -1)
+
+
+def test_of_an_overlapping_page_only_the_overlap_is_compared(trading: Connection) -> None:
+    rows = 2 * merge.RANGE_JOIN_ROWS
+    upsert(trading, deals, trades(rows))
+    trading.commit()
+    before = _read(trading)
+    page = dict(trades(rows, first=rows - 500))
+    prices = np.array(page["price"], dtype=object)
+    prices[:3] = "7.5"
+    assert upsert(trading, deals, page | {"price": prices}) == WriteCounts(rows, rows - 500, 3, 497)
+    trading.commit()
+    scans, tuples = (now - then for now, then in zip(_read(trading), before, strict=True))
+    assert scans == 0
+    assert tuples <= 500 + 3 + 1  # the overlap, each changed row once more, and the newest one
+    with trading.cursor() as cursor:
+        cursor.execute("SELECT count(*), count(*) FILTER (WHERE price = 7.5) FROM market.deals")
+        assert cursor.fetchone() == (2 * rows - 500, 3)

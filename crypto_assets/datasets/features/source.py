@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Select, Table, func, literal, select
+from sqlalchemy import ColumnElement, FromClause, Select, Table, func, literal, select
 
 from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv
 from crypto_assets.indicators.declaration import Bars, Floats, Times
@@ -19,7 +19,7 @@ from crypto_assets.indicators.segments import MarketBars, Spans, join_quiet
 from crypto_assets.quality.coverage import SeriesKey
 from crypto_assets.quality.gaps import State
 from crypto_assets.schema.bookkeeping import collected_ranges, coverage
-from crypto_assets.universe import TIMEFRAME_LENGTH
+from crypto_assets.universe import TIMEFRAME_LENGTH, DexRules
 from crypto_assets.warehouse.read import Reader
 from crypto_assets.warehouse.revisions import as_of as as_of_statement
 
@@ -33,22 +33,36 @@ class Source:
     Args:
         reader: Open connections.
         as_of: Rows as they stood at this moment, from audit.revisions; None for the present ones.
-        held: What has been asked of `holds`.
+        dex: Which tokens stand for a currency, and when a pool is dead; None where nothing of pools is read.
+        known_by: Only rows with `known_at` up to this moment, for the look-ahead proof; None for all. It holds for `stands`
+            and what rests on it.
+        held: What has been asked of `holds` and `holds_any`.
     """
 
     reader: Reader
     as_of: datetime | None = None
+    dex: DexRules | None = None
+    known_by: datetime | None = None
     held: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
 
     def holds(self, table: Table, venue: str) -> bool:
         """Whether a table may have any row of a venue: asked once, so that its markets need not be asked one by one."""
         if self.as_of is not None:
             return True
-        key = (table.fullname, venue)
+        return self.holds_any(table, venue, table.c.venue == venue)
+
+    def holds_any(self, table: Table, name: str, where: ColumnElement[bool]) -> bool:
+        """Whether any row of a table meets a condition now: asked once for each name of a condition."""
+        key = (table.fullname, name)
         if key not in self.held:
-            one = select(literal(1).label("found")).select_from(table).where(table.c.venue == venue).limit(1)
+            one = select(literal(1).label("found")).select_from(table).where(where).limit(1)
             self.held[key] = not self.reader.frame(one).empty
         return self.held[key]
+
+    @property
+    def last_known(self) -> datetime | None:
+        """The latest moment whose knowledge counts; None for no bound."""
+        return min((at for at in (self.as_of, self.known_by) if at is not None), default=None)
 
     def series(self, venue: str) -> list[SeriesKey]:
         """The series of a venue for which bars were ever collected, by symbol and timeframe."""
@@ -87,13 +101,18 @@ class Source:
 
     def rows(self, table: Table, names: Sequence[str], where: ColumnElement[bool], order: Sequence[str]) -> pa.Table:
         """Some columns of the rows that meet a condition, in order; as of the source's moment."""
-        statement: Select[tuple[object, ...]]
-        if self.as_of is None:
-            statement = select(*(table.c[name] for name in names)).where(where).order_by(*(table.c[n] for n in order))
-        else:
-            then = as_of_statement(table, self.as_of, where).subquery("then")
-            statement = select(*(then.c[name] for name in names)).order_by(*(then.c[name] for name in order))
-        return self.reader.arrow(statement)
+        there = self.stands(table, where)
+        return self.reader.arrow(
+            select(*(there.c[name] for name in names)).order_by(*(there.c[name] for name in order))
+        )
+
+    def stands(self, table: Table, where: ColumnElement[bool]) -> FromClause:
+        """A table's rows that meet a condition, as of the source's moment, to select from."""
+        if self.known_by is not None and "known_at" in table.c:
+            where &= table.c.known_at <= self.known_by
+        statement: Select[*tuple[object, ...]]
+        statement = select(table).where(where) if self.as_of is None else as_of_statement(table, self.as_of, where)
+        return statement.subquery("then")
 
     def _absent(self, key: SeriesKey, start: datetime, end: datetime) -> tuple[Spans, Spans]:
         c = coverage.c

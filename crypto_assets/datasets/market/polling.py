@@ -15,35 +15,19 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from crypto_assets.clients.exchange import Exchange
-from crypto_assets.clients.failures import BreakerOpen, NotServed, ProviderError, Throttled, Unavailable
-from crypto_assets.collection.interval import retry_interval, workers_for
+from crypto_assets.clients.failures import NotServed, ProviderError
+from crypto_assets.collection.interval import workers_for
 from crypto_assets.collection.rotation import Turn, volume_shares
 from crypto_assets.collection.rounds import Polled, run_round
-from crypto_assets.datasets.market.event_asset import EventConfig, EventOutcome, EventRun, joined
+from crypto_assets.datasets.market.event_asset import EventConfig, EventRun
 from crypto_assets.datasets.market.tickers.table import tickers
+from crypto_assets.datasets.outcomes import EventOutcome, joined
+from crypto_assets.datasets.polls import Kept, Visit, keep_poll, place_of, postponed, usual_interval
 from crypto_assets.warehouse.connection import Warehouse
-from crypto_assets.warehouse.limits import Poll, read_polls, typical_latency, write_poll
+from crypto_assets.warehouse.limits import Poll, read_polls, typical_latency
 from crypto_assets.warehouse.read import read_frame
 
 _EARLY = 0.1  # part of its interval by which a scheduled round may come too early for a market
-
-
-@dataclass(frozen=True)
-class Visit:
-    """What one poll of a market came to.
-
-    Args:
-        interval: Seconds until the next poll.
-        activity: What happened between polls, per second; None where nothing tells.
-        has_more: Whether there is more to fetch at once.
-        error: What the venue failed with; None where it answered.
-    """
-
-    outcome: EventOutcome
-    interval: float
-    activity: float | None = None
-    has_more: bool = False
-    error: ProviderError | None = None
 
 
 @dataclass(frozen=True)
@@ -94,11 +78,12 @@ def poll_markets[C: EventConfig](run: EventRun[C], pollers: Pollers[C]) -> list[
     workers = workers_for(run.exchange.venue.requests_per_second, typical_latency(run.warehouse, venue))
 
     def poll(exchange: Exchange, turn: Turn, waited: float) -> Polled[EventOutcome]:
-        visit = pollers.visit(exchange, turn.name, turn.interval)
-        polled, kept = _kept(run, pollers, polls.get(turn.name), visit, waited)
-        if kept is not None:
-            polls[turn.name] = kept
-        return polled
+        before = polls.get(turn.name)
+        visit = pollers.visit(exchange, turn.name, usual_interval(before, pollers.interval))
+        kept = _keep(run, pollers, before, visit, waited)
+        if kept.poll is not None:
+            polls[turn.name] = kept.poll
+        return kept.polled
 
     done = run_round(
         run.exchange, turns, poll, workers=min(workers, len(turns)) or 1, seconds=pollers.seconds, linger=pollers.linger
@@ -107,7 +92,7 @@ def poll_markets[C: EventConfig](run: EventRun[C], pollers: Pollers[C]) -> list[
     outcomes = [replace(one, waited_seconds=done.waited.get(one.symbol, 0.0)) for one in outcomes]
     seen = {one.symbol for one in outcomes}
     rest = [symbol for symbol in done.postponed if symbol not in seen]
-    return outcomes + [_postponed(venue, symbol, done.outcomes) for symbol in rest]
+    return outcomes + [postponed(venue, symbol, done.outcomes) for symbol in rest]
 
 
 def turns_of(
@@ -127,9 +112,7 @@ def turns_of(
     now = time.time()
     turns = []
     for symbol in symbols:
-        poll = polls.get(symbol)
-        asked_at = poll.polled_at.timestamp() if poll else 0.0
-        rhythm = max(0.001, (poll.due_at - poll.polled_at).total_seconds()) if poll else interval
+        asked_at, rhythm = place_of(polls.get(symbol), interval)
         # A poll a little before its time does no harm; a round that just misses it would ask a whole round later.
         asked_at = asked_at - _EARLY * rhythm if due_only else min(asked_at, now - rhythm)
         turns.append(Turn(symbol, asked_at, rhythm, shares[symbol]))
@@ -148,26 +131,14 @@ def quote_volumes(warehouse: Warehouse, venue: str) -> dict[str, float]:
     return {row["symbol"]: float(row["volume_quote_24h"]) for row in read_frame(warehouse, newest).to_dict("records")}
 
 
-def _kept[C: EventConfig](
+def _keep[C: EventConfig](
     run: EventRun[C], pollers: Pollers[C], before: Poll | None, visit: Visit, waited: float
-) -> tuple[Polled[EventOutcome], Poll | None]:
-    """Keep the poll, and say when the market is due again; no poll where it was not asked."""
-    is_over = isinstance(visit.error, BreakerOpen)
-    outcome = replace(visit.outcome, turns=1, postponed=_passes(visit.error))
-    if is_over:  # it was not asked: its poll stays due
-        return Polled(outcome, pollers.longest, is_over=True), None
-    failures = (before.failures if before else 0) + 1 if visit.error is not None else 0
-    interval = retry_interval(visit.interval, failures, pollers.longest) if failures else visit.interval
-    now = datetime.now(UTC)
-    due_at = now if visit.has_more else datetime.fromtimestamp(now.timestamp() + interval, UTC)
+) -> Kept:
+    """Keep a poll; what a market waited counts where it was due before, and not at the will of a person."""
     known_wait = waited if before is not None and run.config.due_only else 0.0
-    poll = Poll(
-        outcome.symbol, now, due_at, interval, visit.activity, failures,
-        str(visit.error) if visit.error else "", known_wait,
-    )  # fmt: skip
-    with run.warehouse.connect() as connection:
-        write_poll(connection, pollers.dataset, outcome.venue, poll)
-    return Polled(outcome, 0 if visit.has_more else interval), poll
+    return keep_poll(
+        run.warehouse, pollers.dataset, before, visit, waited=known_wait, longest=pollers.longest, now=datetime.now(UTC)
+    )
 
 
 def _all_failed[C: EventConfig](
@@ -177,17 +148,6 @@ def _all_failed[C: EventConfig](
     venue = run.window.venue
     outcomes = [EventOutcome(venue, symbol, warning=str(error), failed=True) for symbol in symbols]
     kept = [
-        _kept(run, pollers, polls.get(one.symbol), Visit(one, pollers.interval, error=error), 0) for one in outcomes
+        _keep(run, pollers, polls.get(one.symbol), Visit(one, pollers.interval, error=error), 0) for one in outcomes
     ]
-    return [one.outcome for one, _ in kept]
-
-
-def _passes(error: ProviderError | None) -> bool:
-    """Whether the venue only cannot answer now: the next run asks again, and the check of recency tells if it lasts."""
-    return isinstance(error, Throttled | Unavailable)
-
-
-def _postponed(venue: str, symbol: str, outcomes: Sequence[tuple[str, EventOutcome]]) -> EventOutcome:
-    over = [outcome.warning for _, outcome in outcomes if outcome.postponed]
-    told = over[0] if over else "The run's time was up."
-    return EventOutcome(venue, symbol, warning=f"Left to the next run: {told}", postponed=True)
+    return [one.polled.outcome for one in kept]

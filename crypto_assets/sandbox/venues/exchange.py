@@ -19,6 +19,7 @@ from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.sandbox.bars import COLUMNS, BarColumns
 from crypto_assets.sandbox.books import Book, Side
 from crypto_assets.sandbox.faults import ON_BARS, Fault, spoil_bars, spoil_book
+from crypto_assets.sandbox.pools import NO_POOLS, POOL_VENUES, PoolSource
 from crypto_assets.sandbox.tickers import Traded, book_after, day_traded
 from crypto_assets.sandbox.trades import MarketSource
 
@@ -69,7 +70,7 @@ class Offers:
 
 @dataclass(frozen=True)
 class Asked:
-    """A request to a venue: path and query, the source, the faults that strike it, the seed of books."""
+    """A request to a venue: path and query, the sources, the faults that strike it, the seed of books."""
 
     venue: str
     path: str
@@ -77,9 +78,12 @@ class Asked:
     source: MarketSource
     faults: Sequence[Fault] = field(default_factory=tuple)
     seed: int = 0
+    pools: PoolSource = NO_POOLS
 
     def now(self, symbol: str | None = None) -> int:
         """The venue's clock."""
+        if self.venue in POOL_VENUES:
+            return self.pools.now_ms()
         return self.source.now_ms(self.venue, symbol)
 
     def bars(self, symbol: str, length_ms: int, start_ms: int, end_ms: int) -> BarColumns:

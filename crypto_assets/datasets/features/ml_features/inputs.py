@@ -2,7 +2,7 @@
 
 What belongs here: one declaration an input: its rows, columns and how old they may be. What does not: the join (as_of.py).
 
-An input that comes later (macro, on-chain, fees, sentiment, DEX liquidity) is one more entry of `INPUTS` and a
+An input that comes later (macro, on-chain, fees, sentiment) is one more entry of `INPUTS` and a
 feature set that names it; the engine stays as it is.
 """
 
@@ -14,7 +14,11 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from crypto_assets.datasets.features.blocks import Block
 from crypto_assets.datasets.features.ml_features.as_of import KnownRows
+from crypto_assets.datasets.features.ml_features.dex_pools import POOL_COLUMNS, pools_known
+from crypto_assets.datasets.features.ml_features.dex_set import DAY as DEX_DAY
+from crypto_assets.datasets.features.ml_features.dex_trades import POOL_FLOW_COLUMNS, pool_flow
 from crypto_assets.datasets.features.ml_features.order_flow import (
     BOOK_COLUMNS,
     BOOK_MAX_AGE,
@@ -39,6 +43,8 @@ class AsOfInput:
         max_age_bars: A row known more bars ago than this counts no more; None for `max_age`.
         read: From a market and a span of known times to rows; several of them count as their median.
         max_age: A fixed bound instead; None for none.
+        reach_bars: So many bars before the first wanted one its features look back, and nothing before them is read; None for
+            the whole history.
     """
 
     name: str
@@ -46,6 +52,13 @@ class AsOfInput:
     read: Read
     max_age_bars: int | None = None
     max_age: timedelta | None = None
+    reach_bars: int | None = None
+
+    def reach(self, span: Block, timeframe: str) -> datetime:
+        """From when on it is read."""
+        if self.reach_bars is None:
+            return span.history_from
+        return max(span.history_from, span.start - self.reach_bars * TIMEFRAME_LENGTH[timeframe])
 
     def bound(self, timeframe: str) -> timedelta | None:
         """How long ago a row may have become known."""
@@ -73,5 +86,8 @@ INPUTS: Mapping[str, AsOfInput] = {
         # Of the very bar that is decided at: an hour before is another hour.
         AsOfInput("trade_flow", FLOW_COLUMNS, trade_flow, max_age_bars=0),
         AsOfInput("order_books", BOOK_COLUMNS, newest_books, max_age=BOOK_MAX_AGE),
+        # Added up for the very decision. A year of a large network's pools is millions of snapshots: only what is needed.
+        AsOfInput("dex_pools", POOL_COLUMNS, pools_known, max_age_bars=0, reach_bars=DEX_DAY),
+        AsOfInput("dex_trades", POOL_FLOW_COLUMNS, pool_flow, max_age_bars=0, reach_bars=DEX_DAY),
     )
 }

@@ -6,6 +6,7 @@ What belongs here: reading for use. What does not: computing (engine.py) and sto
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -24,12 +25,13 @@ from crypto_assets.datasets.market.ohlcv.table import ohlcv
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.quality.coverage import SeriesKey
 from crypto_assets.schema.bookkeeping import revisions
-from crypto_assets.universe import TIMEFRAME_LENGTH, timeframe_ms
+from crypto_assets.universe import TIMEFRAME_LENGTH, DexRules, require_exchange_timeframe
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.read import Reader, reading
 
 KEYS = ("venue", "symbol", "timeframe", "opened_at", "known_at")
 DEFAULT_REFERENCE = "BTC"
+DEFAULT_DEX = DexRules()
 
 
 class FeaturesRefused(CryptoAssetsError):
@@ -47,6 +49,7 @@ def load_features(  # noqa: PLR0913 - a question has as many parts
     columns: Sequence[str] | None = None,
     *,
     reference: str = DEFAULT_REFERENCE,
+    dex: DexRules = DEFAULT_DEX,
 ) -> pd.DataFrame:
     """Features of bars that open in [start, end), by symbol and time.
 
@@ -61,6 +64,7 @@ def load_features(  # noqa: PLR0913 - a question has as many parts
             ingested by then, from audit.revisions, by the features as they are declared now.
         columns: Names of features, in the order wanted; None for all.
         reference: With `as_of`, the base currency that others are compared with, as the universe has it.
+        dex: With `as_of`, which tokens stand for a currency, as the universe has it.
 
     Returns:
         venue, symbol, timeframe, opened_at, known_at (UTC), the features (float32, NaN for null), version. Rebuilt rows are
@@ -74,7 +78,7 @@ def load_features(  # noqa: PLR0913 - a question has as many parts
         DatabaseUnreachable, NotMigrated, ReadFailed: as for `read_frame`.
     """
     features = choose_features(columns or ())
-    timeframe_ms(timeframe)
+    require_exchange_timeframe(timeframe)
     _refuse_times(start, end, as_of)
     with reading(warehouse) as reader:
         stored = [key for key in Source(reader).series(venue) if key.timeframe == timeframe]
@@ -84,7 +88,7 @@ def load_features(  # noqa: PLR0913 - a question has as many parts
         else:
             _refuse_before_first(reader, chosen, as_of)
     if as_of is not None:
-        frame = _rebuilt(warehouse, chosen, stored, (start, end), as_of, features, reference)
+        frame = _rebuilt(warehouse, chosen, stored, (start, end), as_of, features, reference, dex)
     if frame.empty:
         there = ", ".join(key.symbol for key in chosen)
         raise FeaturesRefused(
@@ -127,6 +131,7 @@ def _rebuilt(
     as_of: datetime,
     features: Sequence[Feature],
     reference: str,
+    dex: DexRules,
 ) -> pd.DataFrame:
     timeframe = keys[0].timeframe
     frames = []
@@ -135,7 +140,7 @@ def _rebuilt(
         tasks = [Task(key, (block,)) for key in keys]
 
         def build(source: Source, task: Task, crosses: CrossMarkets = crosses) -> pd.DataFrame:
-            return _framed(task.key, build_rows(source, task, crosses, features), features)
+            return _framed(task.key, build_rows(replace(source, dex=dex), task, crosses, features), features)
 
         frames += list(in_threads(warehouse, tasks, build, as_of=as_of))
     return pd.concat(frames, ignore_index=True).sort_values(["symbol", "opened_at"], ignore_index=True)

@@ -9,7 +9,7 @@ in time, so that cutting the end off changes no bit before it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -26,6 +26,8 @@ from crypto_assets.datasets.features.source import Source
 from crypto_assets.indicators.declaration import Floats, Times
 from crypto_assets.quality.coverage import SeriesKey
 from crypto_assets.universe import TIMEFRAME_LENGTH
+
+type ReadAgain = Callable[[datetime], Mapping[str, Sequence[KnownRows]]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Leak:
 def read_world(source: Source, key: SeriesKey, peers: Sequence[SeriesKey], block: Block, reference: str) -> World:
     """Read a block's world: of the market itself and of every peer, from the block's history to its end."""
     closes = tuple((peer.symbol, *source.closes(peer, block.history_from, block.end)) for peer in peers)
-    return World(read_inputs(source, key, block.history_from, block.end), closes, reference)
+    return World(read_inputs(source, key, block), closes, reference)
 
 
 def features_in(world: World, block: Block, features: Sequence[Feature]) -> Rows:
@@ -75,24 +77,38 @@ def features_in(world: World, block: Block, features: Sequence[Feature]) -> Rows
 
 
 def find_leaks(
-    world: World, block: Block, features: Sequence[Feature], rows: Rows, positions: Sequence[int]
+    world: World,
+    block: Block,
+    features: Sequence[Feature],
+    rows: Rows,
+    positions: Sequence[int],
+    read_again: ReadAgain = lambda _opened_at: {},
 ) -> list[Leak]:
     """The leaks among some of a block's rows.
 
     Args:
         rows: The block's rows, made with the whole world.
         positions: Which of them to try.
+        read_again: From a bar's opening time to the inputs that were added up while they were read, made for that bar from
+            what was known at its close: cutting sums off does not take the future out of them.
     """
     length = np.timedelta64(TIMEFRAME_LENGTH[world.inputs.timeframe] // timedelta(microseconds=1), "us")
     leaks = []
     for position in positions:
         opened_at = rows.opened_at[position]
-        then = features_in(world.known_by(opened_at + length), block, features)
+        known = world.known_by(opened_at + length)
+        joined = {**known.inputs.joined, **read_again(_moment(opened_at))}
+        then = features_in(replace(known, inputs=replace(known.inputs, joined=joined)), block, features)
         for one in features:
             whole, cut = float(rows.columns[one.name][position]), float(then.columns[one.name][-1])
             if whole != cut and not (np.isnan(whole) and np.isnan(cut)):
-                leaks.append(Leak(one.name, opened_at.astype("datetime64[us]").item().replace(tzinfo=UTC), whole, cut))
+                leaks.append(Leak(one.name, _moment(opened_at), whole, cut))
     return leaks
+
+
+def _moment(at: np.datetime64) -> datetime:
+    moment: datetime = at.astype("datetime64[us]").item()
+    return moment.replace(tzinfo=UTC)
 
 
 def _cross_market(world: World, block: Block) -> CrossMarket:

@@ -7,12 +7,14 @@ not: the proof of one row (look_ahead.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from crypto_assets.datasets.features.derived_checks import sampled
 from crypto_assets.datasets.features.ml_features.declaration import Feature
 from crypto_assets.datasets.features.ml_features.look_ahead import features_in, find_leaks, read_world
+from crypto_assets.datasets.features.ml_features.run import read_again
 from crypto_assets.datasets.features.source import Source
 from crypto_assets.partitions import VenueWindow
 from crypto_assets.quality.checks import Look
@@ -30,12 +32,12 @@ def no_look_ahead(features: Sequence[Feature]) -> Look:
     def look(warehouse: Warehouse, universe: Universe, window: VenueWindow) -> list[Finding]:
         findings = []
         with reading(warehouse) as reader:
-            source = Source(reader)
+            source = Source(reader, dex=universe.dex)
             for key, peers, block in sampled(source, universe, window):
                 world = read_world(source, key, peers, block, universe.features.reference)
                 rows = features_in(world, block, features)
                 tried = np.unique(np.linspace(0, len(rows.opened_at) - 1, TRIED_ROWS).astype(int)).tolist()
-                leaks = find_leaks(world, block, features, rows, tried)
+                leaks = find_leaks(world, block, features, rows, tried, partial(read_again, source, key))
                 named = ", ".join(dict.fromkeys(leak.column for leak in leaks))
                 series = (key.venue, key.symbol, key.timeframe)
                 findings.append(Finding(*series, len(tried) * len(features), len(leaks), named))

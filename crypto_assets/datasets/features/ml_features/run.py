@@ -7,8 +7,8 @@ What belongs here: reading what the engine needs, and the order of the work. Wha
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from crypto_assets.datasets.features.blocks import Block, blocks_of, stretches
 from crypto_assets.datasets.features.derive import (
@@ -23,6 +23,7 @@ from crypto_assets.datasets.features.derive import (
     timeframes_of,
 )
 from crypto_assets.datasets.features.derived_asset import Tell
+from crypto_assets.datasets.features.ml_features.as_of import KnownRows
 from crypto_assets.datasets.features.ml_features.catalog import choose_features, feature_version
 from crypto_assets.datasets.features.ml_features.cross_market import CrossMarket
 from crypto_assets.datasets.features.ml_features.declaration import Feature
@@ -74,7 +75,7 @@ def compute_window(
                 yield from (FeatureTask(key, tuple(blocks), crosses) for key in keys if key.timeframe == timeframe)
 
     def build(source: Source, task: FeatureTask) -> Rows:
-        return build_rows(source, task, task.crosses, features)
+        return build_rows(replace(source, dex=universe.dex), task, task.crosses, features)
 
     constants = {"source": BARS, "version": feature_version()}
     return derive(warehouse, ml_features, tasks(), build, constants, tell)
@@ -82,19 +83,34 @@ def compute_window(
 
 def build_rows(source: Source, task: Task, crosses: CrossMarkets, features: Sequence[Feature]) -> Rows:
     """Read a market once and compute its blocks."""
-    inputs = read_inputs(source, task.key, task.blocks[0].history_from, task.blocks[-1].end)
+    span = Block(task.blocks[0].history_from, task.blocks[0].start, task.blocks[-1].end)
+    inputs = read_inputs(source, task.key, span)
     parts = [build_features(inputs, crosses[block], block, features) for block in task.blocks]
     return joined(parts, [one.name for one in features])
 
 
-def read_inputs(source: Source, key: SeriesKey, start: datetime, end: datetime) -> MarketInputs:
-    """Everything that one market's features are computed from, for bars that open in [start, end)."""
+def read_inputs(source: Source, key: SeriesKey, span: Block) -> MarketInputs:
+    """Everything that one market's features are computed from, for bars of a span and its history."""
     return MarketInputs(
         key.timeframe,
         quote_of(key.symbol),
-        source.market(key, start, end),
-        {name: one.read(source, key, start, end) for name, one in INPUTS.items()},
+        source.market(key, span.history_from, span.end),
+        {name: one.read(source, key, one.reach(span, key.timeframe), span.end) for name, one in INPUTS.items()},
     )
+
+
+def read_again(source: Source, key: SeriesKey, opened_at: datetime) -> dict[str, list[KnownRows]]:
+    """The inputs that are added up while they are read, for one bar, from what was known at its close alone.
+
+    The proof needs them so: rows that were added up do not tell any more what they were made of.
+    """
+    end = opened_at + TIMEFRAME_LENGTH[key.timeframe]
+    then, span = replace(source, known_by=end), Block(datetime.min.replace(tzinfo=UTC), opened_at, end)
+    return {
+        name: one.read(then, key, one.reach(span, key.timeframe), end)
+        for name, one in INPUTS.items()
+        if one.reach_bars is not None
+    }
 
 
 def add_up(

@@ -33,7 +33,7 @@ from crypto_assets.universe import (
     UniverseError,
     market_window,
     parse_moment,
-    timeframe_ms,
+    require_exchange_timeframe,
 )
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.lease import lease
@@ -75,7 +75,7 @@ def choose_series(universe: Universe, window: VenueWindow, config: OhlcvConfig, 
         UniverseError: an unknown symbol or timeframe, or a time that is none.
     """
     for timeframe in config.timeframes:
-        timeframe_ms(timeframe)
+        require_exchange_timeframe(timeframe)
     since, until = parse_moment(config.since, "since"), parse_moment(config.until, "until")
     start = max(window.start, since) if since else window.start
     end = min(window.end, until) if until else window.end

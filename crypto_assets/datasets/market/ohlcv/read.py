@@ -17,7 +17,7 @@ from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.quality.coverage import coverage
 from crypto_assets.quality.gaps import State
-from crypto_assets.universe import TIMEFRAME_LENGTH, timeframe_ms
+from crypto_assets.universe import TIMEFRAME_LENGTH, require_exchange_timeframe
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.read import read_frame
 
@@ -55,7 +55,7 @@ def read_bars(
         UniverseError: an unknown timeframe.
         DatabaseUnreachable, NotMigrated, ReadFailed: as for `read_frame`.
     """
-    timeframe_ms(timeframe)
+    require_exchange_timeframe(timeframe)
     if fill not in {"none", "forward"}:
         raise FillUnknown(f"Unknown fill '{fill}'", way_out='Choose "none" or "forward".')
     c = ohlcv.c

@@ -22,9 +22,11 @@ from crypto_assets.clients.exchange import Exchange
 from crypto_assets.clients.exchange_books import OrderBook, order_book
 from crypto_assets.clients.failures import Malformed, ProviderError
 from crypto_assets.collection.interval import next_interval
-from crypto_assets.datasets.market.event_asset import EventConfig, EventOutcome, EventRun, event_asset
+from crypto_assets.datasets.market.event_asset import EventConfig, EventRun, event_asset
 from crypto_assets.datasets.market.order_books.table import DATASET, order_books
-from crypto_assets.datasets.market.polling import Pollers, Visit, poll_markets
+from crypto_assets.datasets.market.polling import Pollers, poll_markets
+from crypto_assets.datasets.outcomes import EventOutcome
+from crypto_assets.datasets.polls import Visit
 from crypto_assets.partitions import Grids
 from crypto_assets.quality.coverage import TICK, SeriesKey
 from crypto_assets.warehouse.connection import Warehouse

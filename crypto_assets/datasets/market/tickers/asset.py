@@ -17,8 +17,9 @@ import numpy as np
 from crypto_assets.clients.exchange_books import Ticker
 from crypto_assets.clients.exchange_books import tickers as ask_tickers
 from crypto_assets.clients.failures import Malformed, NotServed, ProviderError, Throttled, Unavailable
-from crypto_assets.datasets.market.event_asset import EventConfig, EventOutcome, EventRun, event_asset
+from crypto_assets.datasets.market.event_asset import EventConfig, EventRun, event_asset
 from crypto_assets.datasets.market.tickers.table import DATASET, tickers
+from crypto_assets.datasets.outcomes import EventOutcome
 from crypto_assets.partitions import Grids
 from crypto_assets.quality.coverage import TICK
 from crypto_assets.warehouse.quarantine import Refused, quarantine

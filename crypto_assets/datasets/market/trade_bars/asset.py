@@ -17,11 +17,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 
-from crypto_assets.datasets.market.event_asset import EventConfig, EventOutcome, EventRun, event_asset
+from crypto_assets.datasets.market.event_asset import EventConfig, EventRun, event_asset
 from crypto_assets.datasets.market.trade_bars.table import DATASET, TIMEFRAME, trade_bars
 from crypto_assets.datasets.market.trades import statistics
 from crypto_assets.datasets.market.trades.table import DATASET as TRADES
 from crypto_assets.datasets.market.trades.table import trades
+from crypto_assets.datasets.outcomes import EventOutcome
 from crypto_assets.partitions import Grids
 from crypto_assets.quality.coverage import TICK, SeriesKey, read_open
 from crypto_assets.spans import Span, difference, intersection, union

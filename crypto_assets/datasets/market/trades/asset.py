@@ -17,12 +17,14 @@ from pydantic import Field
 from crypto_assets.clients.exchange import Exchange
 from crypto_assets.clients.failures import NotListed
 from crypto_assets.collection.interval import next_interval
-from crypto_assets.datasets.market.event_asset import EventConfig, EventOutcome, EventRun, event_asset
+from crypto_assets.datasets.market.event_asset import EventConfig, EventRun, event_asset
 from crypto_assets.datasets.market.instruments.table import ended_symbols
-from crypto_assets.datasets.market.polling import Pollers, Visit, poll_markets
+from crypto_assets.datasets.market.polling import Pollers, poll_markets
 from crypto_assets.datasets.market.trades.collect import resume_from, series_of, take_turn, wanted_spans
 from crypto_assets.datasets.market.trades.continuity import prove
 from crypto_assets.datasets.market.trades.table import DATASET, trades
+from crypto_assets.datasets.outcomes import EventOutcome
+from crypto_assets.datasets.polls import Visit
 from crypto_assets.partitions import Grids
 from crypto_assets.spans import Span
 from crypto_assets.universe import market_window, parse_moment

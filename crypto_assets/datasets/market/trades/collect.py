@@ -20,8 +20,8 @@ from crypto_assets.clients.exchange_trades import TradePage, layout_of, trade_pa
 from crypto_assets.clients.failures import Malformed, ProviderError
 from crypto_assets.clients.trade_rows import Trades, join_trades
 from crypto_assets.collection.batches import gathered
-from crypto_assets.datasets.market.event_asset import EventOutcome
 from crypto_assets.datasets.market.trades.table import DATASET, trades
+from crypto_assets.datasets.outcomes import EventOutcome
 from crypto_assets.quality.coverage import TICK, SeriesKey, lock_ledger, read_open, write_changes
 from crypto_assets.quality.gaps import Evidence, Gap, State
 from crypto_assets.spans import Span, difference, intersection

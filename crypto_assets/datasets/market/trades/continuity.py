@@ -17,8 +17,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 from crypto_assets.clients.exchange import Exchange
 from crypto_assets.clients.exchange_trades import layout_of, trade_pages
 from crypto_assets.clients.failures import ProviderError
-from crypto_assets.datasets.market.event_asset import EventOutcome
 from crypto_assets.datasets.market.trades.collect import series_of, store_pages
+from crypto_assets.datasets.outcomes import EventOutcome
 from crypto_assets.quality.coverage import SeriesKey, lock_ledger, read_open, write_changes
 from crypto_assets.quality.gaps import Answer, Gap, State, is_due, reconcile, with_answer
 from crypto_assets.spans import Span, difference

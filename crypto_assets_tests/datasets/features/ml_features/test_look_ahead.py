@@ -41,7 +41,7 @@ def _rows_up_to(one: World, decided: np.datetime64) -> dict[str, Floats]:
 @settings(max_examples=40, deadline=None)
 @given(
     hour=st.integers(0, 398),
-    what=st.sampled_from(["own", "peer", "reference", "elsewhere"]),
+    what=st.sampled_from(["own", "peer", "reference", "elsewhere", "pools"]),
     how=st.sampled_from(["altered", "deleted", "added"]),
     size=st.floats(0.2, 5),
     drop=st.integers(2, 9),
@@ -53,14 +53,15 @@ def test_rows_known_later_change_no_feature(hour: int, what: str, how: str, size
     def changed(bars: Bars) -> Bars:
         return altered(bars, last, size) if how == "altered" else cut(bars, last, drop)
 
-    own, reference, peer, elsewhere = (market_of(seed) for seed in (1, 2, 3, 5))
-    before = {"own": own, "reference": reference, "peer": peer, "elsewhere": elsewhere}
+    own, reference, peer, elsewhere, pools = (market_of(seed) for seed in (1, 2, 3, 5, 6))
+    before = {"own": own, "reference": reference, "peer": peer, "elsewhere": elsewhere, "pools": pools}
     after = {**before, what: changed(before[what])}
     first, second = (
         world(
             one["own"],
             {"BTC/USDT": one["reference"], "SOL/USDT": one["peer"], "XRP/USDT": market_of(4)},
             one["elsewhere"],
+            one["pools"],
         )
         for one in ((after, before) if how == "added" else (before, after))
     )
@@ -78,6 +79,10 @@ def test_the_same_change_one_row_earlier_does_change_features() -> None:
     differing = {name for name in here if not np.array_equal(here[name][-1:], there[name][-1:], equal_nan=True)}
     assert {"return_1", "close_to_sma_20", "venue_premium", "relative_strength_24", "volume_to_mean_168"} <= differing
     assert not differing & {"hour_of_day_sin", "reference_return_1"}
+    pools = _rows_up_to(world(pools=altered(market_of(6), at_hour(199), 1.5)), decided)
+    moved = {name for name in here if not np.array_equal(here[name][-1:], pools[name][-1:], equal_nan=True)}
+    assert {"dex_reserve", "dex_reserve_change_24", "dex_pools", "dex_new_pools_24h"} <= moved
+    assert all(name.startswith("dex_") for name in moved)
 
 
 def test_a_late_row_of_another_venue_is_not_used_before_it_was_known() -> None:

@@ -1,0 +1,117 @@
+"""A round of polls over a network's watched pools, with their intervals kept in ops.market_polls.
+
+What belongs here: from polls to turns and back, and what is left to the next run. What does not: what a poll does (the
+datasets) and the rules (crypto_assets.collection).
+
+One request is on its way at a time: a budget of 30 a minute is used up by a single worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from crypto_assets.clients.geckoterminal import GeckoTerminal
+from crypto_assets.collection.rotation import Turn
+from crypto_assets.collection.rounds import Polled, run_round
+from crypto_assets.datasets.dex.network_asset import NetworkRun, PoolConfig
+from crypto_assets.datasets.dex.watchlist.table import WatchedPool, watched_pools
+from crypto_assets.datasets.outcomes import EventOutcome, joined
+from crypto_assets.datasets.polls import Visit, keep_poll, place_of, postponed, usual_interval
+from crypto_assets.universe import UniverseError, parse_moment
+from crypto_assets.warehouse.limits import Poll, read_polls
+
+_UNLIMITED = timedelta(days=7)  # a run that is to collect everything; a person ends it earlier
+_LEAST = timedelta(seconds=20)  # a run that begins late still has a few turns, else a full queue would starve it
+
+
+@dataclass(frozen=True)
+class PoolPolls:
+    """How a dataset is polled.
+
+    Args:
+        dataset: Its name.
+        interval: Seconds between polls of a pool that was never asked.
+        longest: Largest interval, also after failures.
+        linger: Whether the round goes on until its end, each pool whenever it is due.
+        visit: Does one poll: with a client, the pool and the interval that led to it.
+    """
+
+    dataset: str
+    interval: float
+    longest: float
+    visit: Callable[[GeckoTerminal, WatchedPool, float], Visit]
+    linger: bool = False
+
+
+def poll_pools[C: PoolConfig](run: NetworkRun[C], polls: PoolPolls) -> list[EventOutcome]:
+    """Poll the network's watched pools, those that are due or all; one outcome a pool.
+
+    Where the breaker opens, or time is up, the pools that had no turn are postponed, and say why.
+    """
+    watched = {pool.address: pool for pool in chosen_pools(run)}
+    with run.warehouse.connect() as connection:
+        known = read_polls(connection, polls.dataset, run.network)
+    now = run.clock()
+    turns = pool_turns(list(watched), known, polls.interval, run.config.due_only, now)
+
+    def poll(client: GeckoTerminal, turn: Turn, waited: float) -> Polled[EventOutcome]:
+        before = known.get(turn.name)
+        visit = polls.visit(client, watched[turn.name], usual_interval(before, polls.interval))
+        kept = keep_poll(
+            run.warehouse, polls.dataset, before, visit, longest=polls.longest, now=run.clock(),
+            waited=waited if before is not None and run.config.due_only else 0.0,
+        )  # fmt: skip
+        if kept.poll is not None:
+            known[turn.name] = kept.poll
+        return kept.polled
+
+    done = run_round(
+        run.client, turns, poll, workers=1, seconds=round_seconds(run.config, now), linger=polls.linger,
+        clock=lambda: run.clock().timestamp(), sleep=run.sleep,
+    )  # fmt: skip
+    outcomes = joined(outcome for _, outcome in done.outcomes)
+    outcomes = [replace(one, waited_seconds=done.waited.get(one.symbol, 0.0)) for one in outcomes]
+    left = sorted(set(done.postponed) - {one.symbol for one in outcomes})
+    return outcomes + [postponed(run.network, address, done.outcomes) for address in left]
+
+
+def chosen_pools[C: PoolConfig](run: NetworkRun[C]) -> list[WatchedPool]:
+    """The watched pools of the run's network, or just those it names.
+
+    Raises:
+        UniverseError: an address that is not watched.
+    """
+    watched = watched_pools(run.warehouse, run.network)
+    if not run.config.pools:
+        return watched
+    named = {one.lower() if one.startswith("0x") else one for one in run.config.pools}
+    absent = sorted(named - {pool.address for pool in watched})
+    if absent:
+        raise UniverseError(
+            f"No watched pool of {run.network} is {', '.join(absent)}",
+            way_out="Add it to config/watchlist.csv, then materialize dex/watchlist.",
+        )
+    return [pool for pool in watched if pool.address in named]
+
+
+def pool_turns(
+    addresses: Sequence[str], known: dict[str, Poll], interval: float, due_only: bool, now: datetime
+) -> list[Turn]:
+    """Each pool's place in the rotation. Pure."""
+    turns = []
+    for address in addresses:
+        asked_at, rhythm = place_of(known.get(address), interval)
+        turns.append(Turn(address, asked_at if due_only else min(asked_at, now.timestamp() - rhythm), rhythm))
+    return turns
+
+
+def round_seconds(config: PoolConfig, now: datetime) -> float:
+    """How long a round may last.
+
+    Raises:
+        UniverseError: `ends_at` is no time.
+    """
+    until = parse_moment(config.ends_at, "ends_at")
+    return (max(until - now, _LEAST) if until else _UNLIMITED).total_seconds()
