@@ -10,6 +10,7 @@ sleep on a clock that the sandbox is told. Every trade that the sandbox ever mad
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -192,36 +193,50 @@ def _live(
     warehouse: Warehouse, universe: Universe, sandbox: SandboxProcess, at: SimulatedTime, pace: SimulatedPace,
     watchlist: Path, end: datetime,
 ) -> Day:  # fmt: skip
-    """Round after round until the end."""
-    day, tick = Day(), at.now
-    while tick < end:
-        at.until(tick)
-        at.sleep(STARTUP.total_seconds())
-        window = VenueWindow(NETWORK, *day_window(day_key(at.now)))
-        client = GeckoTerminal(universe.dex, sandbox_url=sandbox.url, pace=pace, sleep=at.sleep)
-
-        def run[C: dg.Config](config: C, window: VenueWindow = window, client: GeckoTerminal = client) -> NetworkRun[C]:
-            return NetworkRun(
-                dg.get_dagster_logger(), warehouse, client, universe, window, config, watchlist, at.clock, at.sleep
-            )  # type: ignore[arg-type]
-
-        if tick.minute % 10 == 0:
-            follow_watchlist(run(WatchlistConfig()))
-            collect_pools(run(PoolsConfig()))
-        configs = round_config(universe.dex, tick)["ops"]
-        assert isinstance(configs, dict)
-        trades = collect_pool_trades(run(PoolTradesConfig(**configs["dex__pool_trades"]["config"])))
-        bars = collect_pool_ohlcv(run(PoolOhlcvConfig(**configs["dex__pool_ohlcv"]["config"])))
-        for outcome in trades.outcomes:
-            if outcome.turns:
-                day.polls.setdefault(outcome.symbol, []).append(at.now.timestamp())
-        day.bars |= {one.symbol for one in bars.outcomes if one.turns}
-        day.failed += sum(one.failed for one in (*trades.outcomes, *bars.outcomes))
-        client.close()
-        tick += EVERY
-        while tick < at.now:  # a round that took longer leaves the next tick out
+    """Round after round until the end, or until somebody interrupts: then the figures are of a shorter day."""
+    day, tick, begin = Day(), at.now, at.now
+    try:
+        while tick < end:
+            at.until(tick)
+            at.sleep(STARTUP.total_seconds())
+            _round(day, warehouse, universe, sandbox, at, pace, watchlist, tick)
             tick += EVERY
+            while tick < at.now:  # a round that took longer leaves the next tick out
+                tick += EVERY
+            if tick.minute == 0:
+                passed = (tick - begin).total_seconds() / 3600
+                sys.stderr.write(f"{passed:.0f} simulated hours, {len(pace.sent):,} requests\n")
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: the figures are of the time until now\n")
     return day
+
+
+def _round(
+    day: Day, warehouse: Warehouse, universe: Universe, sandbox: SandboxProcess, at: SimulatedTime,
+    pace: SimulatedPace, watchlist: Path, tick: datetime,
+) -> None:  # fmt: skip
+    """What the schedules start at a tick, one after the other."""
+    window = VenueWindow(NETWORK, *day_window(day_key(at.now)))
+    client = GeckoTerminal(universe.dex, sandbox_url=sandbox.url, pace=pace, sleep=at.sleep)
+
+    def run[C: dg.Config](config: C) -> NetworkRun[C]:
+        return NetworkRun(
+            dg.get_dagster_logger(), warehouse, client, universe, window, config, watchlist, at.clock, at.sleep
+        )  # type: ignore[arg-type]
+
+    if tick.minute % 10 == 0:
+        follow_watchlist(run(WatchlistConfig()))
+        collect_pools(run(PoolsConfig()))
+    configs = round_config(universe.dex, tick)["ops"]
+    assert isinstance(configs, dict)
+    trades = collect_pool_trades(run(PoolTradesConfig(**configs["dex__pool_trades"]["config"])))
+    for outcome in trades.outcomes:
+        if outcome.turns:
+            day.polls.setdefault(outcome.symbol, []).append(at.now.timestamp())
+    bars = collect_pool_ohlcv(run(PoolOhlcvConfig(**configs["dex__pool_ohlcv"]["config"])))
+    day.bars |= {one.symbol for one in bars.outcomes if one.turns}
+    day.failed += sum(one.failed for one in (*trades.outcomes, *bars.outcomes))
+    client.close()
 
 
 def _figures(

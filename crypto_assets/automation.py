@@ -20,6 +20,7 @@ from crypto_assets.partitions import VENUE, day_key, join_day_key, join_key, mon
 from crypto_assets.quality.coverage import SeriesKey, missing_gaps
 from crypto_assets.quality.gaps import Gap, is_due
 from crypto_assets.resources import UniverseFile
+from crypto_assets.runs_at_work import is_at_work
 from crypto_assets.universe import Universe, UniverseError, market_window
 from crypto_assets.warehouse.collected import collected_until
 from crypto_assets.warehouse.connection import Warehouse
@@ -34,19 +35,12 @@ DERIVED = [dg.AssetKey(["features", "technical_indicators"]), FEATURES, dg.Asset
 EVENTS = [dg.AssetKey(["market", name]) for name in ("tickers", "trades", "trade_bars", "order_books")]
 TRADES_KEY, TRADE_BARS = EVENTS[1:3]
 REPAIRS_A_TICK = 12  # runs a sensor's tick may request: an outage's aftermath should not fill the queue
-VENUE_TAG = f"dagster/partition/{VENUE}"  # Dagster sets it on a run of one partition; dagster.yaml limits by it
 # Bars of a month's last half hour are collected after it has ended: the day after, the month before is visited too.
 ROLLOVER = timedelta(days=1)
 EVENTS_EVERY = timedelta(minutes=5)
 # Trades of days that nobody collected since the last round are caught up, no further back than this: more is a backfill's.
 CATCH_UP = timedelta(days=7)
 _BOOKS_STOP = timedelta(minutes=1)  # a run that watches books ends so long before the next one begins
-_ACTIVE = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 
 collect_ohlcv = dg.define_asset_job(
     "collect_ohlcv",
@@ -166,7 +160,7 @@ def schedules_of(universe: Universe) -> list[dg.ScheduleDefinition]:
     )
     def open_month(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         now = context.scheduled_execution_time.astimezone(UTC)
-        busy = [venue for venue in venues if _is_busy(context.instance, venue, collect_ohlcv.name)]
+        busy = [venue for venue in venues if is_at_work(context.instance, collect_ohlcv.name, VENUE, venue)]
         if len(busy) == len(venues):
             return dg.SkipReason("The last runs of all venues are still at work.")
         if busy:
@@ -201,7 +195,7 @@ def schedules_of(universe: Universe) -> list[dg.ScheduleDefinition]:
         now = context.scheduled_execution_time.astimezone(UTC)
         resting = resting_providers(warehouse, datetime.now(UTC))
         left_out = {venue: f"left alone until {resting[venue]:%H:%M:%S}" for venue in venues if venue in resting}
-        busy = [venue for venue in venues if _is_busy(context.instance, venue, collect_events.name)]
+        busy = [venue for venue in venues if is_at_work(context.instance, collect_events.name, VENUE, venue)]
         left_out |= dict.fromkeys(busy, "the last run is still at work")
         told = ", ".join(f"{venue} ({why})" for venue, why in sorted(left_out.items()))
         if len(left_out) == len(venues):
@@ -333,8 +327,3 @@ def _changed(what: str, wanted: Collection[str], loaded: Collection[str]) -> str
 
 def _listed(word: str, names: Sequence[str]) -> str:
     return f"{word}: {', '.join(names)}" if names else ""
-
-
-def _is_busy(instance: dg.DagsterInstance, venue: str, job: str) -> bool:
-    busy = dg.RunsFilter(job_name=job, statuses=_ACTIVE, tags={VENUE_TAG: venue})
-    return bool(instance.get_run_records(busy, limit=1))

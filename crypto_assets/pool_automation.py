@@ -15,6 +15,7 @@ from crypto_assets.clients.geckoterminal import GeckoTerminal
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.partitions import NETWORK, day_key, join_network_key
 from crypto_assets.resources import UniverseFile
+from crypto_assets.runs_at_work import is_at_work
 from crypto_assets.universe import DexRules, Universe
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.limits import resting_providers
@@ -23,17 +24,10 @@ from crypto_assets.watchlist_file import read_watchlist
 DEXES, POOLS, WATCHLIST, POOL_OHLCV, POOL_TRADES = (
     dg.AssetKey(["dex", name]) for name in ("dexes", "pools", "watchlist", "pool_ohlcv", "pool_trades")
 )
-NETWORK_TAG = f"dagster/partition/{NETWORK}"  # Dagster sets it on a run of one partition; dagster.yaml limits by it
 EVERY = timedelta(minutes=5)
 _LAST_POLL = timedelta(seconds=15)  # before the next round begins, so that checks have ended by then
 # The day that has just ended is visited once more: its last bars closed after its last round.
 _ROLLOVER = timedelta(minutes=5)
-_ACTIVE = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 
 refresh_dexes = dg.define_asset_job(
     "refresh_dexes",
@@ -173,13 +167,8 @@ def _free(
     resting = resting_providers(warehouse, datetime.now(UTC)).get(GeckoTerminal.name)
     if resting is not None:
         return [], f"GeckoTerminal is left alone until {resting:%H:%M:%S}."
-    busy = [network for network in networks if _is_busy(context.instance, network, job)]
+    busy = [network for network in networks if is_at_work(context.instance, job, NETWORK, network)]
     told = f"Left out, the last run is still at work: {', '.join(busy)}." if busy else ""
     if busy and len(busy) < len(networks):
         context.log.info(told)
     return [network for network in networks if network not in busy], told
-
-
-def _is_busy(instance: dg.DagsterInstance, network: str, job: str) -> bool:
-    busy = dg.RunsFilter(job_name=job, statuses=_ACTIVE, tags={NETWORK_TAG: network})
-    return bool(instance.get_run_records(busy, limit=1))

@@ -12,7 +12,6 @@ from crypto_assets.automation import (
     OHLCV,
     TRADE_BARS,
     TRADES_KEY,
-    VENUE_TAG,
     collect_events,
     collect_ohlcv,
     event_config,
@@ -101,7 +100,9 @@ def test_every_half_hour_each_venue_is_asked_for_its_open_month(universe: Univer
 def test_a_venue_whose_last_run_is_still_at_work_is_left_out(universe: Universe) -> None:
     with dg.instance_for_test() as instance:
         instance.add_run(
-            dg.DagsterRun(job_name=collect_ohlcv.name, status=dg.DagsterRunStatus.STARTED, tags={VENUE_TAG: "okx"})
+            dg.DagsterRun(
+                job_name=collect_ohlcv.name, status=dg.DagsterRunStatus.STARTED, tags={"dagster/partition/venue": "okx"}
+            )
         )
         requests = _requests(universe, instance, NOON)
         assert [str(one.partition_key) for one in requests] == ["2026-05-01|binance"]  # type: ignore[attr-defined]
@@ -242,7 +243,9 @@ def test_a_round_of_events_leaves_out_venues_that_rest_or_are_at_work(
         assert keys(instance) == (["2026-05-20|okx"], "")
         busy = loaded.resolve_job_def(collect_events.name)
         instance.create_run_for_job(
-            busy, tags={VENUE_TAG: "okx", "dagster/partition": "2026-05-20|okx"}, status=dg.DagsterRunStatus.STARTED
+            busy,
+            tags={"dagster/partition/venue": "okx", "dagster/partition": "2026-05-20|okx"},
+            status=dg.DagsterRunStatus.STARTED,
         )
         requested, why = keys(instance)
         assert requested == []

@@ -12,7 +12,6 @@ from crypto_assets.collection.shared_pace import SharedPace
 from crypto_assets.definitions import build_definitions
 from crypto_assets.partitions import day_key
 from crypto_assets.pool_automation import (
-    NETWORK_TAG,
     collect_pool_data,
     collect_pools,
     pool_schedules,
@@ -91,7 +90,7 @@ class _Ticks:
 
     def begin(self, job: str, network: str) -> str:
         """As if a run of a job were at work for a network; its id."""
-        tags = {NETWORK_TAG: network, "dagster/partition": f"2026-05-20|{network}"}
+        tags = {"dagster/partition/network": network, "dagster/partition": f"2026-05-20|{network}"}
         resolved = self.definitions.resolve_job_def(job)
         return self.instance.create_run_for_job(resolved, tags=tags, status=dg.DagsterRunStatus.STARTED).run_id
 

@@ -15,42 +15,20 @@ from crypto_assets.partitions import VenueWindow
 from crypto_assets.quality.checks import Look, MaxAge
 from crypto_assets.quality.coverage import TICK
 from crypto_assets.quality.findings import Finding
+from crypto_assets.quality.recency import were_asked
 from crypto_assets.quality.series import time_of, venue_of
-from crypto_assets.schema.operations import market_polls
 from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.read import read_frame
 
 
 def pools_were_asked(dataset: str, max_age_minutes: MaxAge) -> Look:
-    """In the open day, every watched pool was asked within the bound, and the last time without failure.
+    """In the open day, every watched pool was asked within the bound, and the last time without failure."""
 
-    The newest row's age would not do: nobody trades a quiet pool for days. Of a pool that was never asked, as one added
-    this minute, nothing is said.
-    """
+    def wanted(warehouse: Warehouse, _universe: Universe, window: VenueWindow) -> set[str]:
+        return {pool.address for pool in watched_pools(warehouse, window.venue)}
 
-    def look(warehouse: Warehouse, universe: Universe, window: VenueWindow) -> list[Finding]:
-        now = datetime.now(UTC)
-        if not window.start <= now < window.end:
-            return []
-        watched = {pool.address for pool in watched_pools(warehouse, window.venue)}
-        p = market_polls.c
-        polls = select(p.symbol, p.polled_at, p.failures, p.last_error).where(
-            p.dataset == dataset, p.venue == window.venue
-        )
-        bound = timedelta(minutes=max_age_minutes(universe))
-        findings = []
-        for row in read_frame(warehouse, polls.order_by(p.symbol)).to_dict("records"):
-            if row["symbol"] in watched:
-                age = now - row["polled_at"].to_pydatetime()
-                is_broken = age > bound or int(row["failures"]) > 0
-                told = row["last_error"] or f"last asked {row['polled_at']:%Y-%m-%d %H:%M}"
-                findings.append(
-                    Finding(window.venue, row["symbol"], TICK, 1, int(is_broken), told, lag_seconds=age.total_seconds())
-                )
-        return findings
-
-    return look
+    return were_asked(dataset, wanted, max_age_minutes)
 
 
 def list_was_asked(table: Table, dataset: str, max_age_minutes: MaxAge) -> Look:

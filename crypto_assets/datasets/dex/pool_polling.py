@@ -96,6 +96,11 @@ def chosen_pools[C: PoolConfig](run: NetworkRun[C]) -> list[WatchedPool]:
     return [pool for pool in watched if pool.address in named]
 
 
+def count_watched[C: PoolConfig](run: NetworkRun[C]) -> int:
+    """How many pools share the budget: those of all networks, as all ask one provider."""
+    return sum(len(watched_pools(run.warehouse, network)) for network in run.universe.dex.networks)
+
+
 def pool_turns(
     addresses: Sequence[str], known: dict[str, Poll], interval: float, due_only: bool, now: datetime
 ) -> list[Turn]:

@@ -17,7 +17,7 @@ from crypto_assets.partitions import VenueWindow
 from crypto_assets.quality.checks import Look, time_of
 from crypto_assets.quality.coverage import TICK
 from crypto_assets.quality.findings import Finding
-from crypto_assets.schema.operations import market_polls
+from crypto_assets.quality.recency import were_asked
 from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.read import read_frame
@@ -26,35 +26,13 @@ type MaxAge = Callable[[Universe], float]
 
 
 def markets_were_asked(dataset: str, max_age_minutes: MaxAge) -> Look:
-    """In the open day, every market was asked within the bound, and the last time without failure.
+    """In the open day, every market was asked within the bound, and the last time without failure."""
 
-    The newest row's age would not do: a quiet market has no trades for hours. Where a market was never asked, as on the
-    first day, nothing is said of it.
-    """
+    def wanted(warehouse: Warehouse, universe: Universe, window: VenueWindow) -> set[str]:
+        listed = {market.symbol for market in universe.venue(window.venue).markets}
+        return listed - ended_symbols(warehouse, window.venue)
 
-    def look(warehouse: Warehouse, universe: Universe, window: VenueWindow) -> list[Finding]:
-        now = datetime.now(UTC)
-        if not window.start <= now < window.end:
-            return []
-        wanted = {market.symbol for market in universe.venue(window.venue).markets}
-        wanted -= ended_symbols(warehouse, window.venue)
-        p = market_polls.c
-        polls = select(p.symbol, p.polled_at, p.failures, p.last_error).where(
-            p.dataset == dataset, p.venue == window.venue
-        )
-        bound = timedelta(minutes=max_age_minutes(universe))
-        findings = []
-        for row in read_frame(warehouse, polls.order_by(p.symbol)).to_dict("records"):
-            if row["symbol"] in wanted:
-                age = now - row["polled_at"].to_pydatetime()
-                is_broken = age > bound or int(row["failures"]) > 0
-                told = row["last_error"] or f"last asked {row['polled_at']:%Y-%m-%d %H:%M}"
-                findings.append(
-                    Finding(window.venue, row["symbol"], TICK, 1, int(is_broken), told, lag_seconds=age.total_seconds())
-                )
-        return findings
-
-    return look
+    return were_asked(dataset, wanted, max_age_minutes)
 
 
 def newest_is_recent(table: Table, max_age_minutes: MaxAge) -> Look:

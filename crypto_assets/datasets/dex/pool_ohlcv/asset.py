@@ -28,9 +28,9 @@ from crypto_assets.datasets.dex.pool_ohlcv.collect import (
 from crypto_assets.datasets.dex.pool_ohlcv.quiet import name_answered, tell_quiet
 from crypto_assets.datasets.dex.pool_ohlcv.repair import ask_again, due_pages
 from crypto_assets.datasets.dex.pool_ohlcv.table import DATASET, pool_ohlcv
-from crypto_assets.datasets.dex.pool_polling import PoolPolls, poll_pools
+from crypto_assets.datasets.dex.pool_polling import PoolPolls, count_watched, poll_pools
 from crypto_assets.datasets.dex.pools.table import pool_births
-from crypto_assets.datasets.dex.watchlist.table import WatchedPool, watched_pools
+from crypto_assets.datasets.dex.watchlist.table import WatchedPool
 from crypto_assets.datasets.polls import Visit
 from crypto_assets.partitions import Grids
 from crypto_assets.quality.coverage import SeriesKey
@@ -72,7 +72,7 @@ def collect_pool_ohlcv(run: NetworkRun[PoolOhlcvConfig]) -> Collected:
     """Give each due pool its turns."""
     rules = _rules(run)
     births = pool_births(run.warehouse, run.network)
-    rhythm = interval_of(rules, len(watched_pools(run.warehouse, run.network)))
+    rhythm = interval_of(rules, count_watched(run))
 
     def visit(client: GeckoTerminal, pool: WatchedPool, _interval: float) -> Visit:
         began = time.monotonic()

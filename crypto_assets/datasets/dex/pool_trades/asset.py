@@ -15,11 +15,11 @@ import dagster as dg
 from crypto_assets.clients.failures import Malformed, NotListed, ProviderError
 from crypto_assets.clients.geckoterminal import GeckoTerminal
 from crypto_assets.datasets.dex.network_asset import Collected, NetworkRun, PoolConfig, network_asset
-from crypto_assets.datasets.dex.pool_polling import PoolPolls, poll_pools
+from crypto_assets.datasets.dex.pool_polling import PoolPolls, count_watched, poll_pools
 from crypto_assets.datasets.dex.pool_trades.collect import store_page
 from crypto_assets.datasets.dex.pool_trades.continuity import series_of
 from crypto_assets.datasets.dex.pool_trades.table import DATASET, pool_trades
-from crypto_assets.datasets.dex.watchlist.table import WatchedPool, watched_pools
+from crypto_assets.datasets.dex.watchlist.table import WatchedPool
 from crypto_assets.datasets.outcomes import EventOutcome
 from crypto_assets.datasets.polls import Visit
 from crypto_assets.partitions import Grids
@@ -54,7 +54,7 @@ def collect_pool_trades(run: NetworkRun[PoolTradesConfig]) -> Collected:
     if run.window.end <= run.clock() - timedelta(hours=rules.window_hours) or run.window.start > run.clock():
         run.log.warning("%s: trades of that time are served no more; nothing is done.", run.network)
         return Collected([], {})
-    longest = longest_interval(rules, len(watched_pools(run.warehouse, run.network)))
+    longest = longest_interval(rules, count_watched(run))
     polls = PoolPolls(
         DATASET,
         rules.interval_minutes * 60,
