@@ -119,8 +119,8 @@ def plan_pools(
 
 def print_collected(warehouse: Warehouse, reports: Sequence[RunReport]) -> None:
     """A row a network: what is known, watched and stored of its pools, what was new, gaps by state, checks."""
-    columns = ("network", ">known", ">watched", ">bars (new)", ">trades (new)", "absent", ">checks", "run", "result")
-    shown = table("Pools: known and watched, what is stored of these, checks passed", *columns)
+    columns = ("network", ">known", ">watched", ">bars", ">trades", "absent", ">checks", "run", "result")
+    shown = table("Pools", *columns)
     for column in (shown.columns[0], *shown.columns[-2:]):
         column.no_wrap = True
     names = sorted(report.venue for report in reports)
@@ -132,14 +132,16 @@ def print_collected(warehouse: Warehouse, reports: Sequence[RunReport]) -> None:
             one.venue,
             f"{known.get(one.venue, 0):,}",
             f"{len(watched_pools(warehouse, one.venue)):,}",
-            _with_new(bars[one.venue], one.rows_written),
-            _with_new(trades[one.venue], one.trades_written),
+            _counted(bars[one.venue]),
+            _counted(trades[one.venue]),
             gaps.get(one.venue, "none"),
             f"{passed}/{len(one.checks)}",
             one.run_id[:8],
             "[green]ok[/]" if one.success and not one.errors() else "[red]failed[/]",
         )
     OUT.print(shown)
+    new = sum(one.rows_written for one in reports), sum(one.trades_written for one in reports)
+    OUT.print(f"New: {new[0]:,} bars, {new[1]:,} trades.")
     for one in reports:
         if not one.success:
             complain(
@@ -150,9 +152,9 @@ def print_collected(warehouse: Warehouse, reports: Sequence[RunReport]) -> None:
                 OUT.print(f"  {one.venue}: {escape(name)} did not hold ({severity.lower()})")
 
 
-def _with_new(rows: tuple[int, bool], new: int) -> str:
+def _counted(rows: tuple[int, bool]) -> str:
     count, is_about = rows
-    return f"{'about ' if is_about else ''}{count:,} ({new:,})"
+    return f"{'about ' if is_about else ''}{count:,}"
 
 
 def _pools_known(warehouse: Warehouse) -> dict[str, int]:

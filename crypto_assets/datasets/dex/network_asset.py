@@ -94,6 +94,7 @@ def network_asset[C: dg.Config](
     description: str,
     expected_every: timedelta,
     after: Sequence[str] = (),
+    goes_first: bool = False,
 ) -> dg.AssetsDefinition:
     """An asset of what GeckoTerminal tells of a network, day × network.
 
@@ -106,6 +107,7 @@ def network_asset[C: dg.Config](
         description: For the UI.
         expected_every: How often the schedule runs it: four missed rounds are worth a look, ten mean that it stands still.
         after: Datasets that it rests on.
+        goes_first: Whether a run does it before the others that rest on the same.
     """
 
     def run(
@@ -150,6 +152,7 @@ def network_asset[C: dg.Config](
         ),
         pool=POOL,
         group_name="dex",
+        op_tags={"dagster/priority": str(int(goes_first))},
         kinds={"python", "postgres"},
         metadata={"dagster/column_schema": table_schema(table), "dagster/table_name": table.fullname},
         description=description,

@@ -65,6 +65,8 @@ def test_a_round_collects_all_five_and_every_check_holds(stage: PoolStage) -> No
     assert {name for name, passed in verdicts.items() if not passed} == set()
     assert len(verdicts) == 33
     dexes, lists, data = results
+    made = [event.materialization.asset_key.path[-1] for event in data.get_asset_materialization_events()]
+    assert made == ["pool_trades", "pool_ohlcv"]  # what leaves its window goes first
     assert metadata(dexes, "dexes")["changes"] == 8
     shown = metadata(lists, "watchlist")
     assert (shown["entries"], shown["entries_changed"], shown["rows_skipped"]) == (2, 2, 0)

@@ -45,6 +45,7 @@ def build_asset(grids: Grids) -> dg.AssetsDefinition:
         description="Trades of the watchlist's pools, day × network. Whole, or the ledger names what left the window.",
         expected_every=timedelta(minutes=5),
         after=("dex/watchlist",),
+        goes_first=True,  # bars can be asked for later, trades that have left the window cannot
     )
 
 
