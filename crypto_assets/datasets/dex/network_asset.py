@@ -84,6 +84,19 @@ class Collected:
     metadata: Described
 
 
+@dataclass(frozen=True)
+class Order:
+    """An asset's place in a run.
+
+    Args:
+        after: Datasets that it rests on.
+        goes_first: Whether a run does it before the others that rest on the same.
+    """
+
+    after: Sequence[str] = ()
+    goes_first: bool = False
+
+
 def network_asset[C: dg.Config](
     dataset: str,
     table: Table,
@@ -93,8 +106,7 @@ def network_asset[C: dg.Config](
     *,
     description: str,
     expected_every: timedelta,
-    after: Sequence[str] = (),
-    goes_first: bool = False,
+    order: Order | None = None,
 ) -> dg.AssetsDefinition:
     """An asset of what GeckoTerminal tells of a network, day × network.
 
@@ -106,9 +118,9 @@ def network_asset[C: dg.Config](
         collect: Collects one network's window and says what came of each series.
         description: For the UI.
         expected_every: How often the schedule runs it: four missed rounds are worth a look, ten mean that it stands still.
-        after: Datasets that it rests on.
-        goes_first: Whether a run does it before the others that rest on the same.
+        order: What it comes after in a run.
     """
+    order = order or Order()
 
     def run(
         context: dg.AssetExecutionContext,
@@ -144,7 +156,7 @@ def network_asset[C: dg.Config](
     run.__annotations__["config"] = config_type
     return dg.asset(
         key=dg.AssetKey(dataset.split("/")),
-        deps=[dg.AssetKey(name.split("/")) for name in after],
+        deps=[dg.AssetKey(name.split("/")) for name in order.after],
         partitions_def=grids.network_days,
         backfill_policy=dg.BackfillPolicy.single_run(),
         freshness_policy=dg.FreshnessPolicy.time_window(
@@ -152,7 +164,7 @@ def network_asset[C: dg.Config](
         ),
         pool=POOL,
         group_name="dex",
-        op_tags={"dagster/priority": str(int(goes_first))},
+        op_tags={"dagster/priority": str(int(order.goes_first))},
         kinds={"python", "postgres"},
         metadata={"dagster/column_schema": table_schema(table), "dagster/table_name": table.fullname},
         description=description,

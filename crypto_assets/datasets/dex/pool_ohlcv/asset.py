@@ -16,7 +16,7 @@ from pydantic import Field
 
 from crypto_assets.clients.failures import NotListed
 from crypto_assets.clients.geckoterminal import GeckoTerminal
-from crypto_assets.datasets.dex.network_asset import Collected, NetworkRun, PoolConfig, network_asset
+from crypto_assets.datasets.dex.network_asset import Collected, NetworkRun, Order, PoolConfig, network_asset
 from crypto_assets.datasets.dex.pool_ohlcv.collect import (
     Turned,
     newest_first,
@@ -64,7 +64,7 @@ def build_asset(grids: Grids) -> dg.AssetsDefinition:
         collect_pool_ohlcv,
         description="Bars of the watchlist's pools, day × network. Each is there, or the ledger says why not.",
         expected_every=timedelta(minutes=5),
-        after=("dex/watchlist", "dex/pools"),
+        order=Order(after=("dex/watchlist", "dex/pools")),
     )
 
 

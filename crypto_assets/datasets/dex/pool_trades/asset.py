@@ -14,7 +14,7 @@ import dagster as dg
 
 from crypto_assets.clients.failures import Malformed, NotListed, ProviderError
 from crypto_assets.clients.geckoterminal import GeckoTerminal
-from crypto_assets.datasets.dex.network_asset import Collected, NetworkRun, PoolConfig, network_asset
+from crypto_assets.datasets.dex.network_asset import Collected, NetworkRun, Order, PoolConfig, network_asset
 from crypto_assets.datasets.dex.pool_polling import PoolPolls, count_watched, poll_pools
 from crypto_assets.datasets.dex.pool_trades.collect import store_page
 from crypto_assets.datasets.dex.pool_trades.continuity import series_of
@@ -44,8 +44,8 @@ def build_asset(grids: Grids) -> dg.AssetsDefinition:
         collect_pool_trades,
         description="Trades of the watchlist's pools, day × network. Whole, or the ledger names what left the window.",
         expected_every=timedelta(minutes=5),
-        after=("dex/watchlist",),
-        goes_first=True,  # bars can be asked for later, trades that have left the window cannot
+        # Bars can be asked for later, trades that have left the window cannot.
+        order=Order(after=("dex/watchlist",), goes_first=True),
     )
 
 

@@ -19,7 +19,7 @@ from crypto_assets.clients.exchange_bars import Floats, RefusedRow
 from crypto_assets.clients.failures import Malformed, ProviderError
 from crypto_assets.clients.pool_rows import Answer, PoolRow
 from crypto_assets.clients.trade_rows import Texts
-from crypto_assets.datasets.dex.network_asset import Collected, Described, NetworkRun, network_asset
+from crypto_assets.datasets.dex.network_asset import Collected, Described, NetworkRun, Order, network_asset
 from crypto_assets.datasets.dex.pools.lives import Gone, living, note_gone, note_seen
 from crypto_assets.datasets.dex.pools.table import DATASET, WINDOWS, pools
 from crypto_assets.datasets.dex.watchlist.table import watched_pools
@@ -68,7 +68,7 @@ def build_asset(grids: Grids) -> dg.AssetsDefinition:
         collect_pools,
         description="Snapshots of pools and the life of each, dead ones included; day × network. Only of now.",
         expected_every=timedelta(minutes=10),
-        after=("dex/watchlist",),
+        order=Order(after=("dex/watchlist",)),
     )
 
 
