@@ -37,6 +37,16 @@ SELECT coarse.opened_at FROM dex.pool_ohlcv AS coarse LEFT JOIN fine ON fine.at 
    AND coarse.opened_at >= %(start)s AND coarse.opened_at < %(end)s
    AND abs(coarse.volume_usd - coalesce(fine.volume, 0)) <= %(tolerance)s * coarse.volume_usd
 """
+_AROUND_MISSING = """
+SELECT min(gap_start), max(gap_end) FROM quality.coverage
+ WHERE dataset = %s AND venue = %s AND symbol = %s AND timeframe = %s AND state = 'missing'
+   AND gap_end > %s AND gap_start < %s
+"""
+_QUIET = """
+SELECT gap_start, gap_end FROM quality.coverage
+ WHERE dataset = %s AND venue = %s AND symbol = %s AND timeframe = ANY(%s) AND state = 'venue_quiet'
+   AND gap_end > %s AND gap_start < %s
+"""
 _DAY = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -49,19 +59,19 @@ def tell_quiet(connection: Connection, network: str, address: str, window: Span,
         window: Widened to whole days, so that no longer bar is looked at in part.
     """
     lock_ledger(connection, series_of(network, address, "").dataset, network)
-    days = window[0] - (window[0] - _EPOCH) % _DAY, window[1] + (_EPOCH - window[1]) % _DAY
+    days = _whole(window, _DAY)
     frames = sorted(rules.timeframes, key=lambda name: TIMEFRAME_LENGTH[name], reverse=True)
     changes = LedgerChanges()
-    quiet = _quiet_spans(read_open(connection, series_of(network, address, frames[0]), days))
-    for coarse, fine in pairwise(frames):
+    for number, (coarse, fine) in enumerate(pairwise(frames), 1):
         key = series_of(network, address, fine)
-        gaps = read_open(connection, key, days)
-        if any(gap.state is State.MISSING for gap in gaps):
-            proven = _add_up(connection, key, coarse, days, rules.volume_tolerance)
-            named = name_quiet(name_quiet(gaps, quiet, _within_quiet(coarse)), proven, _adds_up(coarse))
-            changes += write_changes(connection, key, gaps, named)
-            gaps = named
-        quiet = union([*quiet, *_quiet_spans(gaps)])
+        missing = _missing(connection, key, days)
+        if missing is None:
+            continue
+        gaps = read_open(connection, key, missing)
+        quiet = _quiet(connection, key, frames[:number], missing)
+        proven = _add_up(connection, key, coarse, _whole(missing, TIMEFRAME_LENGTH[coarse]), rules.volume_tolerance)
+        named = name_quiet(name_quiet(gaps, quiet, _within_quiet(coarse)), proven, _adds_up(coarse))
+        changes += write_changes(connection, key, gaps, named)
     return changes
 
 
@@ -112,8 +122,24 @@ def name_quiet(gaps: Sequence[Gap], quiet: Sequence[Span], why: str) -> list[Gap
     return merge_alike(named)
 
 
-def _quiet_spans(gaps: Sequence[Gap]) -> list[Span]:
-    return [gap.span for gap in gaps if gap.state is State.VENUE_QUIET]
+def _missing(connection: Connection, key: SeriesKey, window: Span) -> Span | None:
+    """The shortest span around what is missing of a series in a window; None where nothing is, as mostly."""
+    with connection.cursor() as cursor:
+        cursor.execute(_AROUND_MISSING, (*key.values(), *window))
+        row = cursor.fetchone()
+    return (row[0].astimezone(UTC), row[1].astimezone(UTC)) if row and row[0] is not None else None
+
+
+def _quiet(connection: Connection, key: SeriesKey, timeframes: Sequence[str], window: Span) -> list[Span]:
+    """Where bars of one of these lengths were quiet: their spans alone, for a year of them is quickly read so."""
+    with connection.cursor() as cursor:
+        cursor.execute(_QUIET, (key.dataset, key.venue, key.symbol, list(timeframes), *window))
+        return union((start.astimezone(UTC), end.astimezone(UTC)) for start, end in cursor.fetchall())
+
+
+def _whole(window: Span, length: timedelta) -> Span:
+    """The window widened to whole bars."""
+    return window[0] - (window[0] - _EPOCH) % length, window[1] + (_EPOCH - window[1]) % length
 
 
 def _add_up(connection: Connection, key: SeriesKey, coarse: str, window: Span, tolerance: float) -> list[Span]:
