@@ -2,9 +2,9 @@
 
 What belongs here: the day and its figures. What does not: the speed of writing (pool_write.py).
 
-The real rounds run as the schedules would start them: pools every ten minutes, trades and bars every five, each run ten
-seconds after its tick. Client, parsing, PostgreSQL, ledger and sandbox are real; only time is simulated, by a pace and a
-sleep on a clock that the sandbox is told. Every trade that the sandbox ever made is then looked for.
+The real rounds run as the schedules would start them: pools every ten minutes, the watched ones, trades and bars every
+five, each run ten seconds after its tick. Client, parsing, PostgreSQL, ledger and sandbox are real; only time is simulated,
+by a pace and a sleep on a clock that the sandbox is told. Every trade that the sandbox ever made is then looked for.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from crypto_assets.clients.geckoterminal import GeckoTerminal
 from crypto_assets.clients.pacing import LocalPace
 from crypto_assets.datasets.dex.network_asset import NetworkRun
 from crypto_assets.datasets.dex.pool_ohlcv.asset import PoolOhlcvConfig, collect_pool_ohlcv
-from crypto_assets.datasets.dex.pool_trades.asset import PoolTradesConfig, collect_pool_trades, longest_interval
+from crypto_assets.datasets.dex.pool_trades.asset import PoolTradesConfig, collect_pool_trades
+from crypto_assets.datasets.dex.pool_trades.rhythm import longest_interval
 from crypto_assets.datasets.dex.pools.asset import PoolsConfig, collect_pools
 from crypto_assets.datasets.dex.watchlist.asset import WatchlistConfig, follow_watchlist
 from crypto_assets.partitions import VenueWindow, day_key, day_window
@@ -224,9 +225,10 @@ def _round(
             dg.get_dagster_logger(), warehouse, client, universe, window, config, watchlist, at.clock, at.sleep
         )  # type: ignore[arg-type]
 
-    if tick.minute % 10 == 0:
+    is_whole = tick.minute % 10 == 0  # in between, just the watched pools
+    if is_whole:
         follow_watchlist(run(WatchlistConfig()))
-        collect_pools(run(PoolsConfig()))
+    collect_pools(run(PoolsConfig(watched_only=not is_whole)))
     configs = round_config(universe.dex, tick)["ops"]
     assert isinstance(configs, dict)
     trades = collect_pool_trades(run(PoolTradesConfig(**configs["dex__pool_trades"]["config"])))

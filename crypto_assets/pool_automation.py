@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from crypto_assets.clients.geckoterminal import GeckoTerminal
+from crypto_assets.datasets.dex.pool_trades.rhythm import quiet_interval
+from crypto_assets.datasets.dex.watchlist.table import watched_pools
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.partitions import NETWORK, day_key, join_network_key
 from crypto_assets.resources import UniverseFile
@@ -55,6 +57,11 @@ def round_config(rules: DexRules, tick: datetime) -> dict[str, object]:
     return {"ops": {"dex__pool_trades": {"config": trades}, "dex__pool_ohlcv": {"config": bars}}}
 
 
+def watched_only() -> dict[str, object]:
+    """The run config of a snapshot of just the watched pools."""
+    return {"ops": {"dex__pools": {"config": {"watched_only": True}}}}
+
+
 def round_days(now: datetime) -> list[str]:
     """The day partition of a round: the open one; in the first round of a day the one that has just ended. Pure.
 
@@ -78,9 +85,10 @@ def pool_schedules(universe: Universe) -> list[dg.ScheduleDefinition]:
         now = context.scheduled_execution_time.astimezone(UTC)
         return _requests(networks, [day_key(now)], now, {})
 
+    # A minute before a round of trades: what wakes up is then polled in that round.
     @dg.schedule(
         job=collect_pools,
-        cron_schedule="*/10 * * * *",
+        cron_schedule="9-59/10 * * * *",
         name="pools_every_10_minutes",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Takes snapshots of every network's pools; one that is still at work or left alone is left out.",
@@ -91,6 +99,26 @@ def pool_schedules(universe: Universe) -> list[dg.ScheduleDefinition]:
         now = context.scheduled_execution_time.astimezone(UTC)
         free, told = _free(context, warehouse, networks, collect_pools.name)
         return _requests(free, [day_key(now)], now, {}) if free else dg.SkipReason(told)
+
+    @dg.schedule(
+        job=collect_pools,
+        cron_schedule="4-59/10 * * * *",
+        name="watched_pools_between",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="In between, where not every watched pool is polled in each round: snapshots tell which have woken up.",
+    )
+    def watched_pools_between(
+        context: dg.ScheduleEvaluationContext,
+        universe_file: dg.ResourceParam[UniverseFile],
+        warehouse: dg.ResourceParam[Warehouse],
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        now = context.scheduled_execution_time.astimezone(UTC)
+        rules = universe_file.in_force().universe.dex
+        watched = {network: len(watched_pools(warehouse, network)) for network in networks}
+        if quiet_interval(rules, [0.0] * sum(watched.values())) <= rules.interval_minutes * 60:
+            return dg.SkipReason("Every watched pool is polled in each round: there is nothing to learn before.")
+        free, told = _free(context, warehouse, [one for one in networks if watched[one]], collect_pools.name)
+        return _requests(free, [day_key(now)], now, watched_only()) if free else dg.SkipReason(told)
 
     @dg.schedule(
         job=collect_pool_data,
@@ -109,7 +137,7 @@ def pool_schedules(universe: Universe) -> list[dg.ScheduleDefinition]:
         config = round_config(universe_file.in_force().universe.dex, now)
         return _requests(free, round_days(now), now, config) if free else dg.SkipReason(told)
 
-    return [dexes_every_day, pools_every_10_minutes, pool_data_every_5_minutes]
+    return [dexes_every_day, pools_every_10_minutes, watched_pools_between, pool_data_every_5_minutes]
 
 
 def pool_sensors(networks_loaded: Sequence[str]) -> list[dg.SensorDefinition]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 type Span = tuple[datetime, datetime]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SpanIndex:
@@ -84,3 +86,13 @@ def difference(one: Iterable[Span], other: Iterable[Span]) -> list[Span]:
 def hull(spans: Sequence[Span]) -> Span | None:
     """The shortest span around them all; None where there are none."""
     return (min(start for start, _ in spans), max(end for _, end in spans)) if spans else None
+
+
+def floored(at: datetime, length: timedelta) -> datetime:
+    """The last whole multiple of a length since 1970 that does not lie behind a moment."""
+    return at - (at - _EPOCH) % length
+
+
+def ceiled(at: datetime, length: timedelta) -> datetime:
+    """The first whole multiple of a length since 1970 that does not lie before a moment."""
+    return at + (_EPOCH - at) % length

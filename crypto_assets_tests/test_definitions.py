@@ -88,7 +88,12 @@ def test_the_jobs_of_pools_select_their_datasets_and_wait_in_a_pool_of_their_own
         assert graph.get(key).pools == {"dex"}
         assert graph.get(key).group_name == "dex"
     running = {one.name for one in definitions.schedules or () if one.default_status.value == "RUNNING"}  # type: ignore[union-attr]
-    assert {"dexes_every_day", "pools_every_10_minutes", "pool_data_every_5_minutes"} <= running
+    assert {
+        "dexes_every_day",
+        "pools_every_10_minutes",
+        "watched_pools_between",
+        "pool_data_every_5_minutes",
+    } <= running
     assert "watchlist_watch" in {one.name for one in definitions.sensors or ()}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import dagster as dg
@@ -9,6 +10,8 @@ import pytest
 
 from crypto_assets.clients.breaker import BreakerState, BreakerStatus
 from crypto_assets.collection.shared_pace import SharedPace
+from crypto_assets.datasets.dex.watchlist.asset import Entry, build_rows
+from crypto_assets.datasets.dex.watchlist.table import watchlist
 from crypto_assets.definitions import build_definitions
 from crypto_assets.partitions import day_key
 from crypto_assets.pool_automation import (
@@ -23,6 +26,7 @@ from crypto_assets.resources import UniverseFile
 from crypto_assets.settings import Settings
 from crypto_assets.universe import DexRules, Universe, parse_universe
 from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.write import upsert
 
 UNIVERSE = """
 history_from: 2026-01-01
@@ -132,9 +136,32 @@ def test_each_network_is_asked_for_its_open_day(ticks: _Ticks) -> None:
     assert requests[0].run_config == round_config(ticks.universe.dex, datetime(2026, 5, 20, tzinfo=UTC))
     assert {one.name: one.cron_schedule for one in pool_schedules(ticks.universe)} == {
         "dexes_every_day": "15 0 * * *",
-        "pools_every_10_minutes": "*/10 * * * *",
+        "pools_every_10_minutes": "9-59/10 * * * *",
+        "watched_pools_between": "4-59/10 * * * *",
         "pool_data_every_5_minutes": "*/5 * * * *",
     }
+
+
+def test_watched_pools_are_looked_at_in_between_where_a_round_cannot_poll_all(ticks: _Ticks) -> None:
+    requests, why = ticks.schedule("watched_pools_between", NOON)
+    assert (requests, why) == ([], "Every watched pool is polled in each round: there is nothing to learn before.")
+    _watch(ticks.warehouse, "solana", 95)  # 95 polls of 2 s / 0.75 are 85 % of 298 s
+    assert ticks.schedule("watched_pools_between", NOON)[0] == []
+    _watch(ticks.warehouse, "solana", 96)
+    [request] = ticks.schedule("watched_pools_between", NOON)[0]
+    assert request.partition_key == "2026-05-20|solana"  # on Ethereum nobody is watched
+    assert request.run_config == {"ops": {"dex__pools": {"config": {"watched_only": True}}}}
+    ticks.begin(collect_pools.name, "solana")
+    assert ticks.schedule("watched_pools_between", NOON)[1] == "Left out, the last run is still at work: solana."
+
+
+def _watch(warehouse: Warehouse, network: str, pools: int) -> None:
+    entries = [
+        Entry(f"pool{number}", "pool", "", Decimal(0), "", NOON, pool_address=f"pool{number}", resolved_at=NOON)
+        for number in range(pools)
+    ]
+    with warehouse.connect() as connection:
+        upsert(connection, watchlist, build_rows(network, entries))
 
 
 def test_a_network_at_work_and_a_provider_that_rests_are_left_out(ticks: _Ticks) -> None:

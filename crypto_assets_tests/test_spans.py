@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto_assets.spans import Span, SpanIndex, difference, hull, intersection, union
+from crypto_assets.spans import Span, SpanIndex, ceiled, difference, floored, hull, intersection, union
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 several = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 6)), max_size=8).map(
@@ -46,3 +46,11 @@ def test_an_index_finds_what_the_intersection_finds(spans: list[Span], start: in
 def test_the_hull_is_the_shortest_span_around_all() -> None:
     assert hull([]) is None
     assert hull([(hour(5), hour(6)), (hour(1), hour(2))]) == (hour(1), hour(6))
+
+
+def test_moments_are_brought_to_whole_lengths_since_1970() -> None:
+    quarter = timedelta(minutes=15)
+    at = BEGIN + timedelta(minutes=46, seconds=1)
+    assert floored(at, quarter) == BEGIN + timedelta(minutes=45)
+    assert ceiled(at, quarter) == hour(1)
+    assert floored(hour(1), quarter) == ceiled(hour(1), quarter) == hour(1)

@@ -30,7 +30,7 @@ from crypto_assets.cli.show_text import (
 from crypto_assets.datasets.market.trades import statistics
 from crypto_assets.datasets.market.trades.table import DATASET, trades
 from crypto_assets.quality.coverage import TICK, coverage
-from crypto_assets.spans import Span
+from crypto_assets.spans import Span, floored
 from crypto_assets.universe import Universe
 from crypto_assets.warehouse.collected import read_collected
 from crypto_assets.warehouse.connection import Warehouse
@@ -39,7 +39,6 @@ from crypto_assets.warehouse.read import read_arrow
 MOST_WINDOWS = 10_000
 SHOWN_WINDOWS = 96  # of a table: a day of quarter hours
 SHOWN_HOLES = 3
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _EXACT = ("price", "amount", "cost")
 
@@ -98,7 +97,7 @@ def read_view(
     with warehouse.connect() as connection:
         collected = read_collected(connection, DATASET, *market, TICK)
     until = max(newest_at + _MICROSECOND, min(collected[-1][1], datetime.now(UTC)) if collected else newest_at)
-    start = _floor(until - timedelta(hours=hours), length)
+    start = floored(until - timedelta(hours=hours), length)
     found = statistics.read_trades(warehouse, *market, start, until)
     costs = statistics.newest_costs(warehouse, *market, until, universe.trades.large_of_trades)
     bound = statistics.large_bound(costs, universe.trades.large_quantile)
@@ -302,10 +301,6 @@ def _present(told: pd.DataFrame) -> list[Span]:
         (start.to_pydatetime(), end.to_pydatetime())
         for start, end in zip(rows["span_start"], rows["span_end"], strict=True)
     ]
-
-
-def _floor(moment: datetime, length: timedelta) -> datetime:
-    return moment - (moment - _EPOCH) % length
 
 
 def _wall(moment: datetime) -> np.datetime64:

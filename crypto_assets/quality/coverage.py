@@ -6,7 +6,7 @@ What belongs here: reading the ledger and bringing it up to date inside a writer
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -100,6 +100,7 @@ def observe(
     window: Span,
     absent: Sequence[Span],
     *,
+    named: Callable[[Sequence[Gap]], Sequence[Gap]] | None = None,
     answer: Answer | None = None,
     rules: Gaps | None = None,
 ) -> LedgerChanges:
@@ -111,6 +112,7 @@ def observe(
         key: Whose batch.
         window: Opening times that the batch speaks for.
         absent: Spans of it that the batch has no bars for; those that are stored all the same are no gaps.
+        named: Gives gaps the state that the writer can prove, before anything is written.
         answer: The repair request that brought the batch, which becomes evidence.
         rules: The universe's; needed with an answer.
     """
@@ -123,7 +125,8 @@ def observe(
         length = TIMEFRAME_LENGTH[key.timeframe]
         absent = difference(absent, [(at, at + length) for at in stored])
     now = datetime.now(UTC)
-    wanted = reconcile(gaps, absent, window, now)
+    wanted: Sequence[Gap] = reconcile(gaps, absent, window, now)
+    wanted = named(wanted) if named is not None else wanted
     if answer is not None and rules is not None:
         wanted = with_answer(wanted, answer, rules)
     return write_changes(connection, key, gaps, wanted)

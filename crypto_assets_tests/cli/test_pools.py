@@ -21,8 +21,8 @@ from crypto_assets.cli.worker import execute
 from crypto_assets.clients.breaker import BreakerState, BreakerStatus
 from crypto_assets.clients.pool_rows import PoolRow
 from crypto_assets.collection.shared_pace import SharedPace
-from crypto_assets.datasets.dex.pool_ohlcv.collect import series_of as bars_of
 from crypto_assets.datasets.dex.pool_ohlcv.table import pool_ohlcv
+from crypto_assets.datasets.dex.pool_ohlcv.table import series_of as bars_of
 from crypto_assets.datasets.dex.pool_trades.continuity import name_lost
 from crypto_assets.datasets.dex.pool_trades.continuity import series_of as trades_of
 from crypto_assets.datasets.dex.pool_trades.table import DATASET as TRADES

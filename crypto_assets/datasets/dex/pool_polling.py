@@ -8,8 +8,8 @@ One request is on its way at a time: a budget of 30 a minute is used up by a sin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from crypto_assets.clients.geckoterminal import GeckoTerminal
@@ -35,6 +35,8 @@ class PoolPolls:
         interval: Seconds between polls of a pool that was never asked.
         longest: Largest interval, also after failures.
         linger: Whether the round goes on until its end, each pool whenever it is due.
+        seen: What was seen of pools elsewhere, and when: seconds within which a pool is to be polled. Counts where it is
+            newer than the pool's last poll.
         visit: Does one poll: with a client, the pool and the interval that led to it.
     """
 
@@ -43,6 +45,7 @@ class PoolPolls:
     longest: float
     visit: Callable[[GeckoTerminal, WatchedPool, float], Visit]
     linger: bool = False
+    seen: Mapping[str, tuple[datetime, float]] = field(default_factory=dict)
 
 
 def poll_pools[C: PoolConfig](run: NetworkRun[C], polls: PoolPolls) -> list[EventOutcome]:
@@ -54,7 +57,7 @@ def poll_pools[C: PoolConfig](run: NetworkRun[C], polls: PoolPolls) -> list[Even
     with run.warehouse.connect() as connection:
         known = read_polls(connection, polls.dataset, run.network)
     now = run.clock()
-    turns = pool_turns(list(watched), known, polls.interval, run.config.due_only, now)
+    turns = pool_turns(list(watched), known, polls, run.config.due_only, now)
 
     def poll(client: GeckoTerminal, turn: Turn, waited: float) -> Polled[EventOutcome]:
         before = known.get(turn.name)
@@ -102,12 +105,16 @@ def count_watched[C: PoolConfig](run: NetworkRun[C]) -> int:
 
 
 def pool_turns(
-    addresses: Sequence[str], known: dict[str, Poll], interval: float, due_only: bool, now: datetime
+    addresses: Sequence[str], known: Mapping[str, Poll], polls: PoolPolls, due_only: bool, now: datetime
 ) -> list[Turn]:
     """Each pool's place in the rotation. Pure."""
     turns = []
     for address in addresses:
-        asked_at, rhythm = place_of(known.get(address), interval)
+        poll = known.get(address)
+        asked_at, rhythm = place_of(poll, polls.interval)
+        seen_at, within = polls.seen.get(address, (now, rhythm))
+        if poll is not None and not poll.failures and poll.polled_at < seen_at:
+            rhythm = min(rhythm, within)
         turns.append(Turn(address, asked_at if due_only else min(asked_at, now.timestamp() - rhythm), rhythm))
     return turns
 

@@ -12,8 +12,9 @@ import pytest
 
 from crypto_assets.clients.pool_trade_rows import PoolBars, PoolTrades
 from crypto_assets.datasets.dex.pool_ohlcv.checks import RULES as OHLCV_RULES
-from crypto_assets.datasets.dex.pool_ohlcv.collect import Asked, series_of, store
+from crypto_assets.datasets.dex.pool_ohlcv.collect import Asked, store
 from crypto_assets.datasets.dex.pool_ohlcv.quiet import tell_quiet
+from crypto_assets.datasets.dex.pool_ohlcv.table import series_of
 from crypto_assets.datasets.dex.pool_trades.checks import RULES
 from crypto_assets.datasets.dex.pool_trades.collect import store_page
 from crypto_assets.datasets.dex.pool_trades.continuity import series_of as trades_of

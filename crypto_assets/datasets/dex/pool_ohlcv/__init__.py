@@ -6,7 +6,8 @@ The bar that is still open is never stored. Grain: network, pool, timeframe, ope
 
 GeckoTerminal leaves out bars without trades. An absent bar is told from a missing one by what else is known: a longer bar
 whose volume its shorter bars add up to has no other trades, so the absent ones were quiet; so are those within a longer bar
-that was quiet, and the longest bars that an exact request did not bring. Nothing is asked for from before the pool's birth,
+that was quiet, those for whose time all trades were collected and none is there, and the longest bars that an exact request
+did not bring. Nothing is asked for from before the pool's birth,
 where that is known; where it is not, bars of before it count as absent like any others. All else is
 missing, and is asked for again like an exchange's bars. Each request brings some bars of before along: those that trades
 reached late are corrected, and audit.revisions keeps what they were.

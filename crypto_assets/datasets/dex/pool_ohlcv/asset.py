@@ -20,14 +20,13 @@ from crypto_assets.datasets.dex.network_asset import Collected, NetworkRun, Orde
 from crypto_assets.datasets.dex.pool_ohlcv.collect import (
     Turned,
     newest_first,
-    series_of,
     since_birth,
     take_turn,
     wanted_spans,
 )
 from crypto_assets.datasets.dex.pool_ohlcv.quiet import name_answered, tell_quiet
 from crypto_assets.datasets.dex.pool_ohlcv.repair import ask_again, due_pages
-from crypto_assets.datasets.dex.pool_ohlcv.table import DATASET, pool_ohlcv
+from crypto_assets.datasets.dex.pool_ohlcv.table import DATASET, pool_ohlcv, series_of
 from crypto_assets.datasets.dex.pool_polling import PoolPolls, count_watched, poll_pools
 from crypto_assets.datasets.dex.pools.table import pool_births
 from crypto_assets.datasets.dex.watchlist.table import WatchedPool

@@ -15,11 +15,12 @@ import numpy as np
 from crypto_assets.clients.failures import Malformed, ProviderError
 from crypto_assets.clients.geckoterminal import GeckoTerminal
 from crypto_assets.clients.pool_trade_rows import PoolBars
-from crypto_assets.datasets.dex.pool_ohlcv.table import DATASET, pool_ohlcv
+from crypto_assets.datasets.dex.pool_ohlcv.quiet import name_proven
+from crypto_assets.datasets.dex.pool_ohlcv.table import pool_ohlcv
 from crypto_assets.datasets.outcomes import EventOutcome
 from crypto_assets.quality.coverage import SeriesKey, observe
 from crypto_assets.quality.gaps import Answer, absent_spans
-from crypto_assets.spans import Span, difference, intersection
+from crypto_assets.spans import Span, ceiled, difference, floored, intersection
 from crypto_assets.universe import TIMEFRAME_LENGTH, DexRules, Gaps
 from crypto_assets.warehouse.collected import mark_collected, read_collected
 from crypto_assets.warehouse.connection import Warehouse
@@ -62,16 +63,11 @@ class Turned:
     error: ProviderError | None = None
 
 
-def series_of(network: str, address: str, timeframe: str) -> SeriesKey:
-    """How ledgers name a pool's bars."""
-    return SeriesKey(DATASET, network, address, timeframe)
-
-
 def closed_window(window: Span, timeframe: str, now: datetime, rules: DexRules) -> Span | None:
     """The opening times in a window of bars that had time to settle; None where there are none. Pure."""
     length = TIMEFRAME_LENGTH[timeframe]
     settled = now - timedelta(seconds=rules.settle_seconds)
-    start, end = _floor(window[0], length), min(_floor(settled, length), _ceil(window[1], length))
+    start, end = floored(window[0], length), min(floored(settled, length), ceiled(window[1], length))
     start = start if start >= window[0] else start + length
     return (start, end) if start < end else None
 
@@ -89,7 +85,7 @@ def wanted_spans(
 
 def since_birth(start: datetime, born: datetime | None, timeframe: str) -> datetime:
     """From which opening time a pool has bars at all: the bar in which it was made is the first. Pure."""
-    return start if born is None else max(start, _floor(born, TIMEFRAME_LENGTH[timeframe]))
+    return start if born is None else max(start, floored(born, TIMEFRAME_LENGTH[timeframe]))
 
 
 def take_turn(
@@ -153,6 +149,8 @@ def store(
 ) -> EventOutcome:
     """Write a page's bars, what it refused, progress and what is absent: one transaction.
 
+    Absent bars that are proven to have been quiet are written down as that at once.
+
     Args:
         answer: The repair's request, which becomes evidence.
         gaps: The universe's rules; needed with an answer.
@@ -164,7 +162,10 @@ def store(
         counts = upsert(connection, pool_ohlcv, build_rows(key, bars, rules))
         kept = quarantine(connection, items=[Refused(one.reason, one.payload) for one in bars.refused], **vars(key))
         mark_collected(connection, *key.values(), *span)
-        observe(connection, pool_ohlcv, key, span, absent, answer=answer, rules=gaps)
+        observe(
+            connection, pool_ohlcv, key, span, absent,
+            named=lambda open_gaps: name_proven(connection, key, open_gaps, rules), answer=answer, rules=gaps,
+        )  # fmt: skip
     times = [_moment(int(at)) for at in bars.opened_at_ms[[0, -1]]] if len(bars) else [None, None]
     return EventOutcome(
         key.venue, key.symbol, received=len(bars), inserted=counts.inserted, changed=counts.changed, quarantined=kept,
@@ -196,17 +197,21 @@ def keep_payload(warehouse: Warehouse, key: SeriesKey, error: ProviderError) -> 
 
 
 def newest_first(spans: Sequence[tuple[SeriesKey, Span]], window: Span) -> list[tuple[SeriesKey, Span]]:
-    """What lies in the window first, then what lies before it, the longest bars of that first. Pure.
+    """What lies in the window first, then what lies before it, of both the longest bars first. Pure.
 
     A pool's days fit into one page where its minutes take hundreds: so a new pool's whole life is known roughly at once.
+    And a longer bar tells which of its shorter ones were quiet.
     """
     now, before = [], []
     for key, span in spans:
         now += [(key, part) for part in intersection([span], [window])]
         before += [(key, part) for part in difference([span], [window])]
-    before.sort(key=lambda one: one[1][1], reverse=True)
-    before.sort(key=lambda one: TIMEFRAME_LENGTH[one[0].timeframe], reverse=True)
-    return now + before
+    return _longest_first(now) + _longest_first(before)
+
+
+def _longest_first(spans: list[tuple[SeriesKey, Span]]) -> list[tuple[SeriesKey, Span]]:
+    newest = sorted(spans, key=lambda one: one[1][1], reverse=True)
+    return sorted(newest, key=lambda one: TIMEFRAME_LENGTH[one[0].timeframe], reverse=True)
 
 
 def _within(page: PoolBars, spans: Sequence[Span]) -> PoolBars:
@@ -217,14 +222,6 @@ def _within(page: PoolBars, spans: Sequence[Span]) -> PoolBars:
         inside |= (page.opened_at_ms >= first) & (page.opened_at_ms < last)
     columns = {name: getattr(page, name)[inside] for name in ("opened_at_ms", *_NUMBERS)}
     return replace(page, **columns)
-
-
-def _floor(at: datetime, length: timedelta) -> datetime:
-    return at - (at - _EPOCH) % length
-
-
-def _ceil(at: datetime, length: timedelta) -> datetime:
-    return at + (_EPOCH - at) % length
 
 
 def _moment(milliseconds: int) -> datetime:

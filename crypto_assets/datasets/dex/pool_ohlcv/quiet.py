@@ -6,23 +6,24 @@ A longer bar's volume is the sum of its shorter bars' volumes. In 5,241 of 5,242
 agree to one part in a million; in the other one a minute had been kept before it was complete. So where the shorter bars
 that are stored add up to the longer one, nothing is missing in it, and its absent bars were quiet. Where a longer bar itself
 was quiet, so were all within it. The longest bars have no longer ones: asked for exactly these, what GeckoTerminal does not
-send was quiet. That other pools traded meanwhile proves nothing. What none of this shows stays missing, and after
-max_attempts answers of the universe's gaps it is unrecoverable.
+send was quiet. And where the pool's trades were collected throughout and there is none, nothing was traded: that is known
+while longer bars are still open. That other pools traded meanwhile proves nothing. What none of this shows stays missing,
+and after max_attempts answers of the universe's gaps it is unrecoverable.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from datetime import UTC, timedelta
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class under a function's name
 
-from crypto_assets.datasets.dex.pool_ohlcv.collect import series_of
+from crypto_assets.datasets.dex.pool_ohlcv.table import series_of
+from crypto_assets.datasets.dex.pool_trades.untraded import untraded_spans
 from crypto_assets.quality.coverage import LedgerChanges, SeriesKey, lock_ledger, read_open, write_changes
 from crypto_assets.quality.gaps import Evidence, Gap, State, merge_alike
-from crypto_assets.spans import Span, difference, intersection, union
+from crypto_assets.spans import Span, ceiled, difference, floored, hull, intersection, union
 from crypto_assets.universe import TIMEFRAME_LENGTH, DexRules, Gaps
 
 _ADDS_UP = """
@@ -47,12 +48,12 @@ SELECT gap_start, gap_end FROM quality.coverage
  WHERE dataset = %s AND venue = %s AND symbol = %s AND timeframe = ANY(%s) AND state = 'venue_quiet'
    AND gap_end > %s AND gap_start < %s
 """
+_UNTRADED = "Its time's trades were collected, and there is none."
 _DAY = timedelta(days=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def tell_quiet(connection: Connection, network: str, address: str, window: Span, rules: DexRules) -> LedgerChanges:
-    """Name the pool's missing bars of a window that were quiet, from the longest bars to the shortest.
+    """Name the pool's missing bars of a window that are proven to have been quiet, from the longest bars to the shortest.
 
     Args:
         connection: In a transaction, which the caller commits.
@@ -60,19 +61,36 @@ def tell_quiet(connection: Connection, network: str, address: str, window: Span,
     """
     lock_ledger(connection, series_of(network, address, "").dataset, network)
     days = _whole(window, _DAY)
-    frames = sorted(rules.timeframes, key=lambda name: TIMEFRAME_LENGTH[name], reverse=True)
     changes = LedgerChanges()
-    for number, (coarse, fine) in enumerate(pairwise(frames), 1):
-        key = series_of(network, address, fine)
+    for timeframe in _longest_first(rules):
+        key = series_of(network, address, timeframe)
         missing = _missing(connection, key, days)
         if missing is None:
             continue
         gaps = read_open(connection, key, missing)
-        quiet = _quiet(connection, key, frames[:number], missing)
-        proven = _add_up(connection, key, coarse, _whole(missing, TIMEFRAME_LENGTH[coarse]), rules.volume_tolerance)
-        named = name_quiet(name_quiet(gaps, quiet, _within_quiet(coarse)), proven, _adds_up(coarse))
-        changes += write_changes(connection, key, gaps, named)
+        changes += write_changes(connection, key, gaps, name_proven(connection, key, gaps, rules))
     return changes
+
+
+def name_proven(connection: Connection, key: SeriesKey, gaps: Sequence[Gap], rules: DexRules) -> list[Gap]:
+    """The gaps of a series, what of the missing ones is proven to have been quiet named so; nothing is written.
+
+    Args:
+        connection: In a transaction that sees the series' own bars.
+    """
+    named, length = list(gaps), TIMEFRAME_LENGTH[key.timeframe]
+    missing = _hull_of_missing(named)
+    if missing is not None:
+        untraded = untraded_spans(connection, key.venue, key.symbol, length, missing, rules)
+        named = name_quiet(named, untraded, _UNTRADED)
+    longer = [one for one in _longest_first(rules) if TIMEFRAME_LENGTH[one] > length]
+    missing = _hull_of_missing(named)
+    if not longer or missing is None:
+        return named
+    coarse = longer[-1]
+    quiet = _quiet(connection, key, longer, missing)
+    proven = _add_up(connection, key, coarse, _whole(missing, TIMEFRAME_LENGTH[coarse]), rules.volume_tolerance)
+    return name_quiet(name_quiet(named, quiet, _within_quiet(coarse)), proven, _adds_up(coarse))
 
 
 def name_answered(
@@ -122,6 +140,14 @@ def name_quiet(gaps: Sequence[Gap], quiet: Sequence[Span], why: str) -> list[Gap
     return merge_alike(named)
 
 
+def _hull_of_missing(gaps: Sequence[Gap]) -> Span | None:
+    return hull([gap.span for gap in gaps if gap.state is State.MISSING])
+
+
+def _longest_first(rules: DexRules) -> list[str]:
+    return sorted(rules.timeframes, key=lambda name: TIMEFRAME_LENGTH[name], reverse=True)
+
+
 def _missing(connection: Connection, key: SeriesKey, window: Span) -> Span | None:
     """The shortest span around what is missing of a series in a window; None where nothing is, as mostly."""
     with connection.cursor() as cursor:
@@ -139,7 +165,7 @@ def _quiet(connection: Connection, key: SeriesKey, timeframes: Sequence[str], wi
 
 def _whole(window: Span, length: timedelta) -> Span:
     """The window widened to whole bars."""
-    return window[0] - (window[0] - _EPOCH) % length, window[1] + (_EPOCH - window[1]) % length
+    return floored(window[0], length), ceiled(window[1], length)
 
 
 def _add_up(connection: Connection, key: SeriesKey, coarse: str, window: Span, tolerance: float) -> list[Span]:

@@ -16,9 +16,9 @@ from crypto_assets.datasets.dex.pool_ohlcv.collect import (
     Turned,
     ask,
     keep_payload,
-    series_of,
     store,
 )
+from crypto_assets.datasets.dex.pool_ohlcv.table import series_of
 from crypto_assets.datasets.outcomes import EventOutcome
 from crypto_assets.quality.coverage import SeriesKey, note_answer, read_open
 from crypto_assets.quality.gaps import Answer, State, is_due, plan_pages

@@ -1,13 +1,14 @@
 """dex.pool_ohlcv: the table and its key.
 
-What belongs here: columns and key; other datasets read bars of pools through this module alone. What does not: collecting
-(collect.py), telling quiet from missing (quiet.py) and judging (checks.py).
+What belongs here: columns, key and name in ledgers; other datasets read bars of pools through this module alone. What does
+not: collecting (collect.py), telling quiet from missing (quiet.py) and judging (checks.py).
 """
 
 from __future__ import annotations
 
 from sqlalchemy import PrimaryKeyConstraint, Table, Text
 
+from crypto_assets.quality.series import SeriesKey
 from crypto_assets.schema.columns import METADATA, column, moment, network, number, pool_address, provenance
 
 DATASET = "dex/pool_ohlcv"
@@ -32,4 +33,10 @@ pool_ohlcv = Table(
     postgresql_partition_by="RANGE (opened_at)",
 )
 
-__all__ = ["DATASET", "pool_ohlcv"]
+
+def series_of(network: str, address: str, timeframe: str) -> SeriesKey:
+    """How ledgers name a pool's bars."""
+    return SeriesKey(DATASET, network, address, timeframe)
+
+
+__all__ = ["DATASET", "pool_ohlcv", "series_of"]

@@ -1,12 +1,13 @@
 """The asset dex/pool_trades: one poll of each pool that is due, the one with the most unseen trades first.
 
 What belongs here: run config, one poll and when the next one is due. What does not: storing (collect.py), proof
-(continuity.py), whose turn it is (pool_polling.py), when it runs (automation.py).
+(continuity.py), how often (rhythm.py), whose turn it is (pool_polling.py), when it runs (automation.py).
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,19 +16,20 @@ import dagster as dg
 from crypto_assets.clients.failures import Malformed, NotListed, ProviderError
 from crypto_assets.clients.geckoterminal import GeckoTerminal
 from crypto_assets.datasets.dex.network_asset import Collected, NetworkRun, Order, PoolConfig, network_asset
-from crypto_assets.datasets.dex.pool_polling import PoolPolls, count_watched, poll_pools
+from crypto_assets.datasets.dex.pool_polling import PoolPolls, poll_pools
 from crypto_assets.datasets.dex.pool_trades.collect import store_page
 from crypto_assets.datasets.dex.pool_trades.continuity import series_of
+from crypto_assets.datasets.dex.pool_trades.rhythm import interval_for, quiet_interval
 from crypto_assets.datasets.dex.pool_trades.table import DATASET, pool_trades
-from crypto_assets.datasets.dex.watchlist.table import WatchedPool
+from crypto_assets.datasets.dex.pools.table import Pace, recent_paces
+from crypto_assets.datasets.dex.watchlist.table import WatchedPool, watched_pools
 from crypto_assets.datasets.outcomes import EventOutcome
 from crypto_assets.datasets.polls import Visit
 from crypto_assets.partitions import Grids
-from crypto_assets.universe import DexRules
 from crypto_assets.warehouse.limits import read_polls
 from crypto_assets.warehouse.quarantine import Refused, quarantine
 
-SHORTEST_SECONDS = 10.0  # a pool with hundreds of trades a minute is asked as often as the budget lets others live
+_SNAPSHOT_HOLDS = timedelta(minutes=15)  # an older one tells less than the pool's own page
 
 
 class PoolTradesConfig(PoolConfig):
@@ -55,31 +57,43 @@ def collect_pool_trades(run: NetworkRun[PoolTradesConfig]) -> Collected:
     if run.window.end <= run.clock() - timedelta(hours=rules.window_hours) or run.window.start > run.clock():
         run.log.warning("%s: trades of that time are served no more; nothing is done.", run.network)
         return Collected([], {})
-    longest = longest_interval(rules, count_watched(run))
+    watched = {pool.address: pool for pool in watched_pools(run.warehouse, run.network)}
+    seen = {
+        address: pace
+        for address, pace in recent_paces(run.warehouse, run.network, run.clock() - _SNAPSHOT_HOLDS).items()
+        if address in watched and not watched[address].min_trade_usd  # snapshots count trades of any value
+    }
+    paces = _paces(run, seen)
+    longest = quiet_interval(rules, paces)
     polls = PoolPolls(
         DATASET,
         rules.interval_minutes * 60,
         longest,
         lambda client, pool, interval: _visit(run, client, pool, interval, longest),
-        linger=bool(run.config.ends_at) and _is_busy(run),
+        linger=bool(run.config.ends_at)
+        and any(rules.wanted_trades < pace * rules.interval_minutes * 60 for pace in paces),
+        seen={address: (pace.at, interval_for(pace.per_second, rules, longest)) for address, pace in seen.items()},
     )
     return Collected(poll_pools(run, polls), {})
 
 
-def longest_interval(rules: DexRules, pools: int) -> float:
-    """Seconds within which even the quietest pool is asked: twice what one round over all of them takes. Pure.
-
-    Half the budget of trades is then left for the busy ones.
-    """
-    a_round = pools * 60 / rules.requests_per_minute / (1 - rules.ohlcv_share)
-    return min(rules.max_interval_minutes * 60, max(rules.interval_minutes * 60, 2 * a_round))
+def _paces(run: NetworkRun[PoolTradesConfig], seen: Mapping[str, Pace]) -> list[float]:
+    """Trades a second of every watched pool of every network, as its newest poll or snapshot tells; 0 where none does."""
+    paces = []
+    for network in run.universe.dex.networks:
+        with run.warehouse.connect() as connection:
+            polls = read_polls(connection, DATASET, network)
+        for pool in watched_pools(run.warehouse, network):
+            poll, snapshot = polls.get(pool.address), seen.get(pool.address) if network == run.network else None
+            is_newer = snapshot is not None and (poll is None or poll.polled_at < snapshot.at)
+            paces.append(snapshot.per_second if snapshot and is_newer else (poll.activity or 0.0) if poll else 0.0)
+    return paces
 
 
 def _visit(
     run: NetworkRun[PoolTradesConfig], client: GeckoTerminal, pool: WatchedPool, interval: float, longest: float
 ) -> Visit:
-    """One poll of one pool. Its interval lets `wanted_trades` come together, so that the rotation's urgency, time in
-    intervals, is the number of unseen trades."""
+    """One poll of one pool."""
     began, rules = time.monotonic(), run.universe.dex
     key, asked_at = series_of(run.network, pool.address), run.clock()
     try:
@@ -94,13 +108,5 @@ def _visit(
             outcome = replace(outcome, failed=False, warning=f"GeckoTerminal knows no pool {pool.address}.")
         return Visit(outcome, interval, error=error)
     stored = store_page(run.warehouse, key, page, asked_at, rules, answered_at=run.clock())
-    wanted = rules.wanted_trades / stored.per_second if stored.per_second > 0 else longest
     outcome = replace(stored.outcome, seconds=time.monotonic() - began)
-    return Visit(outcome, min(longest, max(SHORTEST_SECONDS, wanted)), activity=stored.per_second)
-
-
-def _is_busy(run: NetworkRun[PoolTradesConfig]) -> bool:
-    """Whether a pool is to be asked more often than rounds come."""
-    with run.warehouse.connect() as connection:
-        polls = read_polls(connection, DATASET, run.network)
-    return any(poll.interval_seconds < run.universe.dex.interval_minutes * 60 for poll in polls.values())
+    return Visit(outcome, interval_for(stored.per_second, rules, longest), activity=stored.per_second)

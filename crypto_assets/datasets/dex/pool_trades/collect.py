@@ -33,7 +33,7 @@ from crypto_assets.warehouse.write import Batch, upsert
 
 SOURCE = "geckoterminal trades"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RECENT_SECONDS = 900.0  # a quarter of an hour tells the present pace; a day's mean hides a burst
+_RECENT_SECONDS = (900.0, 300.0)  # these tell the present pace; a day's mean hides a burst
 _IS_STORED = """
 SELECT EXISTS (SELECT FROM dex.pool_trades WHERE network = %s AND pool_address = %s AND traded_at = %s
                   AND tx_hash = %s AND ordinal = %s)
@@ -120,14 +120,17 @@ def build_rows(key: SeriesKey, page: PoolTrades, rules: DexRules) -> Batch:
 
 
 def pace_of(page: PoolTrades, asked_at: datetime, rules: DexRules) -> float:
-    """Trades a second, the larger of the page's mean and that of its last quarter of an hour. Pure."""
+    """Trades a second: the page's mean, or that of its last quarter of an hour or five minutes, whichever is most. Pure."""
     if not len(page):
         return 0.0
     now_us = (asked_at - _EPOCH) / timedelta(microseconds=1)
     is_cut = page.received >= rules.window_trades
     spanned = max(1.0, (now_us - int(page.traded_at_us[0])) / 1e6) if is_cut else rules.window_hours * 3600
-    recent = int(np.count_nonzero(page.traded_at_us >= now_us - _RECENT_SECONDS * 1e6))
-    return max(len(page) / spanned, recent / min(_RECENT_SECONDS, spanned))
+    recent = [
+        np.count_nonzero(page.traded_at_us >= now_us - seconds * 1e6) / min(seconds, spanned)
+        for seconds in _RECENT_SECONDS
+    ]
+    return float(max(len(page) / spanned, *recent))
 
 
 def _is_stored(connection: Connection, key: SeriesKey, page: PoolTrades) -> bool:

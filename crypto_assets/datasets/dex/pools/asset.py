@@ -14,6 +14,7 @@ from functools import partial
 import dagster as dg
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from crypto_assets.clients.exchange_bars import Floats, RefusedRow
 from crypto_assets.clients.failures import Malformed, ProviderError
@@ -36,7 +37,9 @@ _COUNTS = ("buys", "sells", "buyers", "sellers")
 
 
 class PoolsConfig(dg.Config):
-    """Nothing to choose: a run asks what the universe says."""
+    """What a run asks for; left out means all that the universe says."""
+
+    watched_only: bool = Field(default=False, description="Only the watchlist's pools, thirty a request.")
 
 
 @dataclass
@@ -77,7 +80,7 @@ def collect_pools(run: NetworkRun[PoolsConfig]) -> Collected:
     if not run.is_open():
         return Collected([], {})
     at = run.clock()
-    found = _ask_lists(run)
+    found = _Found() if run.config.watched_only else _ask_lists(run)
     _ask_named(run, found, at)
     gone = store_snapshots(run, found, at)
     new = sum(1 for _, where in found.rows.values() if where == "new")
@@ -103,12 +106,12 @@ def _ask_lists(run: NetworkRun[PoolsConfig]) -> _Found:
 def _ask_named(run: NetworkRun[PoolsConfig], found: _Found, at: datetime) -> None:
     """The watchlist's pools, then those that we once saw and did not meet again, the longest not asked for first."""
     rules = run.universe.dex
+    follows = 0 if run.config.watched_only else rules.follow_requests * POOLS_A_REQUEST
     watched = [pool.address for pool in watched_pools(run.warehouse, run.network) if pool.address not in found.rows]
     with run.warehouse.connect() as connection:
         met = at - timedelta(minutes=rules.pools_interval_minutes)
-        most = rules.follow_requests * POOLS_A_REQUEST + len(found.rows)
-        others = [one for one in living(connection, run.network, met, most) if one not in found.rows]
-    followed = [one for one in others if one not in watched][: rules.follow_requests * POOLS_A_REQUEST]
+        others = living(connection, run.network, met, follows + len(found.rows)) if follows else []
+    followed = [one for one in others if one not in found.rows and one not in watched][:follows]
     for found_in, addresses in (("watchlist", watched), ("followed", followed)):
         for first in range(0, len(addresses), POOLS_A_REQUEST):
             asked = addresses[first : first + POOLS_A_REQUEST]

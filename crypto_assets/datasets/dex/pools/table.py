@@ -6,10 +6,12 @@ What belongs here: columns and keys; other datasets read pools through this modu
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import pandas as pd
-from sqlalchemy import BigInteger, Boolean, Column, PrimaryKeyConstraint, Table, Text, select
+from sqlalchemy import BigInteger, Boolean, Column, PrimaryKeyConstraint, Table, Text, func, literal, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from crypto_assets.schema.columns import METADATA, column, exact, moment, network, number, pool_address, provenance
 from crypto_assets.warehouse.connection import Warehouse
@@ -103,6 +105,39 @@ def pool_births(warehouse: Warehouse, network: str) -> dict[str, datetime | None
     }
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How fast a pool was traded, as a snapshot tells.
+
+    Args:
+        per_second: Transactions, of the last five minutes or the last hour, whichever were more.
+        at: When it was taken, UTC.
+    """
+
+    per_second: float
+    at: datetime
+
+
+def recent_paces(warehouse: Warehouse, network: str, since: datetime) -> dict[str, Pace]:
+    """The pace of each pool of a network of which a snapshot was taken since then, by address: of its newest one.
+
+    Raises:
+        DatabaseUnreachable, NotMigrated, ReadFailed: as for `read_frame`.
+    """
+    c = pools.c
+    minutes = func.coalesce(c.buys_5m, 0) + func.coalesce(c.sells_5m, 0)
+    hour = func.coalesce(c.buys_1h, 0) + func.coalesce(c.sells_1h, 0)
+    per_second = func.greatest(minutes / literal(300.0), hour / literal(3600.0)).label("per_second")
+    newest = (
+        select(c.pool_address, per_second, c.snapshot_at)
+        .where(c.network == network, c.snapshot_at >= since)
+        .ext(distinct_on(c.pool_address))
+        .order_by(c.pool_address, c.snapshot_at.desc())
+    )
+    rows = read_frame(warehouse, newest).to_dict("records")
+    return {row["pool_address"]: Pace(row["per_second"], row["snapshot_at"].to_pydatetime()) for row in rows}
+
+
 def dead_pools(warehouse: Warehouse, network: str) -> frozenset[str]:
     """Addresses of the network's pools that are dead by the rule."""
     c = pool_lives.c
@@ -110,4 +145,4 @@ def dead_pools(warehouse: Warehouse, network: str) -> frozenset[str]:
     return frozenset(read_frame(warehouse, dead)["pool_address"])
 
 
-__all__ = ["DATASET", "WINDOWS", "dead_pools", "pool_births", "pool_lives", "pools"]
+__all__ = ["DATASET", "WINDOWS", "Pace", "dead_pools", "pool_births", "pool_lives", "pools", "recent_paces"]

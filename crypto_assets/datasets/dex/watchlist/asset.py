@@ -84,7 +84,7 @@ def follow_watchlist(run: NetworkRun[WatchlistConfig]) -> Collected:
     pools = [one.address for one in unresolved if one.address_type == "pool"]
     tokens = [one.address for one in unresolved if one.address_type == "token"]
     found, failures = resolve(run.client, run.network, pools, tokens)
-    after = [_with(one, found.get(one.address), at) for one in after]
+    after = [one for entry in after for one in _with(entry, found.get(entry.address), at)]
     changed = [one for one in after if before.get(one.address) != one]
     with run.warehouse.connect() as connection:
         counts = upsert(connection, watchlist, build_rows(run.network, changed))
@@ -97,8 +97,11 @@ def follow_watchlist(run: NetworkRun[WatchlistConfig]) -> Collected:
 
 
 def merge(before: Mapping[str, Entry], wanted: Sequence[WatchedAddress], at: datetime) -> list[Entry]:
-    """The stored entries as the file wants them: new ones begin, absent ones end, others take what changed. Pure."""
-    after = []
+    """The stored entries as the file wants them: new ones begin, absent ones end, others take what changed. Pure.
+
+    One whose trades are wanted from another value on ends, and begins anew: what was collected when is read from entries.
+    """
+    after: list[Entry] = []
     for one in wanted:
         told = {
             "address_type": one.address_type, "symbol": one.symbol, "min_trade_usd": one.min_trade_usd, "note": one.note
@@ -107,12 +110,21 @@ def merge(before: Mapping[str, Entry], wanted: Sequence[WatchedAddress], at: dat
         if known is None:
             after.append(Entry(one.address, valid_from=at, **told))  # type: ignore[arg-type]
         elif known.address_type != one.address_type:  # another pool may stand for it now
-            after.append(replace(known, pool_address=None, resolved_at=None, problem="", **told))  # type: ignore[arg-type]
+            after += _succeeded(known, at, pool_address=None, resolved_at=None, problem="", **told)
+        elif known.min_trade_usd != one.min_trade_usd:
+            after += _succeeded(known, at, **told)
         else:
             after.append(replace(known, **told))  # type: ignore[arg-type]
     there = {one.address for one in wanted}
     after += [replace(one, valid_to=at) for one in before.values() if one.address not in there]
     return sorted(after, key=lambda one: one.address)
+
+
+def _succeeded(entry: Entry, at: datetime, **changed: object) -> list[Entry]:
+    """The entry ended, and what takes its place; where no pool stood for it yet, the entry as changed."""
+    if entry.pool_address is None or entry.valid_from >= at:
+        return [replace(entry, **changed)]  # type: ignore[arg-type]
+    return [replace(entry, valid_to=at), replace(entry, valid_from=at, **changed)]  # type: ignore[arg-type]
 
 
 def read_open(warehouse: Warehouse, network: str) -> dict[str, Entry]:
@@ -158,14 +170,13 @@ def _unresolved(entries: Sequence[Entry], dead: frozenset[str]) -> list[Entry]:
     ]
 
 
-def _with(entry: Entry, found: Resolved | None, at: datetime) -> Entry:
-    if found is None or entry.valid_to is not None:
-        return entry
+def _with(entry: Entry, found: Resolved | None, at: datetime) -> list[Entry]:
+    """The entry with the pool that was found for it; that of another pool ends."""
+    if found is None or entry.valid_to is not None or found.pool_address == entry.pool_address is not None:
+        return [entry]
     if found.pool_address is None:  # the pool that stood for it may be dead, but no other one does
-        return entry if entry.pool_address else replace(entry, problem=found.problem)
-    if found.pool_address == entry.pool_address:
-        return entry
-    return replace(entry, pool_address=found.pool_address, resolved_at=at, problem="")
+        return [entry if entry.pool_address else replace(entry, problem=found.problem)]
+    return _succeeded(entry, at, pool_address=found.pool_address, resolved_at=at, problem="")
 
 
 def _outcome(network: str, entry: Entry) -> EventOutcome:

@@ -25,7 +25,7 @@ from crypto_assets.datasets.market.trades.table import trades
 from crypto_assets.datasets.outcomes import EventOutcome
 from crypto_assets.partitions import Grids
 from crypto_assets.quality.coverage import TICK, SeriesKey, read_open
-from crypto_assets.spans import Span, difference, intersection, union
+from crypto_assets.spans import Span, ceiled, difference, floored, intersection, union
 from crypto_assets.universe import TradeRules
 from crypto_assets.warehouse.collected import read_collected
 from crypto_assets.warehouse.connection import Warehouse
@@ -82,7 +82,7 @@ def whole_minutes(warehouse: Warehouse, key: SeriesKey, window: Span) -> list[Sp
         collected = read_collected(connection, *key.values())
         gaps = [gap.span for gap in read_open(connection, key, window) if gap.is_open]
     proven = difference(intersection(collected, [window]), gaps)
-    cut = [(_ceil(start), _floor(end)) for start, end in proven]
+    cut = [(ceiled(start, _MINUTE), floored(end, _MINUTE)) for start, end in proven]
     return [(start, end) for start, end in cut if start < end]
 
 
@@ -191,15 +191,6 @@ def _minutes(spans: Sequence[Span]) -> Times:
         for span in spans
     ]
     return np.concatenate(parts).astype("datetime64[us]") if parts else np.empty(0, "datetime64[us]")
-
-
-def _floor(moment: datetime) -> datetime:
-    return moment.replace(second=0, microsecond=0)
-
-
-def _ceil(moment: datetime) -> datetime:
-    floor = _floor(moment)
-    return floor if floor == moment else floor + _MINUTE
 
 
 def _utc(moment: pd.Timestamp) -> datetime:

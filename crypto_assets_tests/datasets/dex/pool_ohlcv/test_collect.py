@@ -8,8 +8,8 @@ import pytest
 from crypto_assets.datasets.dex.pool_ohlcv import collect
 from crypto_assets.datasets.dex.pool_ohlcv.asset import PoolOhlcvConfig, collect_pool_ohlcv, interval_of
 from crypto_assets.datasets.dex.pool_ohlcv.checks import RULES
-from crypto_assets.datasets.dex.pool_ohlcv.collect import closed_window, newest_first, series_of, since_birth
-from crypto_assets.datasets.dex.pool_ohlcv.table import DATASET, pool_ohlcv
+from crypto_assets.datasets.dex.pool_ohlcv.collect import closed_window, newest_first, since_birth
+from crypto_assets.datasets.dex.pool_ohlcv.table import DATASET, pool_ohlcv, series_of
 from crypto_assets.partitions import VenueWindow
 from crypto_assets.sandbox.faults import Fault
 from crypto_assets.schema.operations import market_polls
@@ -224,8 +224,10 @@ def test_a_pool_has_bars_from_the_one_in_which_it_was_made() -> None:
 
 def test_the_window_comes_first_then_the_longest_bars_of_the_past() -> None:
     minutes, days = series_of("solana", "p", "1m"), series_of("solana", "p", "1d")
-    spans = [(minutes, (MIDNIGHT - DAY, NOW)), (days, (MIDNIGHT - 9 * DAY, MIDNIGHT))]
+    hours = series_of("solana", "p", "1h")
+    spans = [(minutes, (MIDNIGHT - DAY, NOW)), (hours, (MIDNIGHT, NOW)), (days, (MIDNIGHT - 9 * DAY, MIDNIGHT))]
     assert newest_first(spans, (MIDNIGHT, MIDNIGHT + DAY)) == [
+        (hours, (MIDNIGHT, NOW)),
         (minutes, (MIDNIGHT, NOW)),
         (days, (MIDNIGHT - 9 * DAY, MIDNIGHT)),
         (minutes, (MIDNIGHT - DAY, MIDNIGHT)),

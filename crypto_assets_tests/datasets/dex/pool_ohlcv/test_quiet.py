@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from crypto_assets.datasets.dex.pool_ohlcv.asset import PoolOhlcvConfig, collect_pool_ohlcv
-from crypto_assets.datasets.dex.pool_ohlcv.collect import OVERLAP_BARS, series_of
+from crypto_assets.datasets.dex.pool_ohlcv.collect import OVERLAP_BARS
 from crypto_assets.datasets.dex.pool_ohlcv.quiet import name_answered, name_quiet, tell_quiet
-from crypto_assets.datasets.dex.pool_ohlcv.table import DATASET, pool_ohlcv
+from crypto_assets.datasets.dex.pool_ohlcv.table import DATASET, pool_ohlcv, series_of
 from crypto_assets.quality.coverage import read_gaps, write_changes
 from crypto_assets.quality.gaps import Ask, Evidence, Gap, State, merge_alike
 from crypto_assets.sandbox.faults import Fault
@@ -30,10 +30,12 @@ def _minutes(world: PoolWorld) -> list[datetime]:
 
 
 def _lose_the_first(world: PoolWorld, bars: int) -> list[datetime]:
-    """Let the first request, which is that of the day's minutes, lack the first bars of the day; which they are.
+    """Let the request for the day's minutes lack the first bars of the day; which they are. Longer bars are there before.
 
     It asks for some bars more than the day has minutes so far, and gets older ones too: they are lost as well.
     """
+    longer = [one for one in world.rules.timeframes if one != "1m"]
+    world.run(collect_pool_ohlcv, PoolOhlcvConfig(repair=False, timeframes=longer))
     traded = _minutes(world)
     older = 12 * 60 + OVERLAP_BARS + 1 - len(traded)
     world.sandbox.set_faults(
@@ -79,6 +81,17 @@ def test_minutes_without_a_trade_are_quiet_and_those_that_did_not_come_are_missi
     named = _named(world)
     assert {named[at] for at in lost} == {"repaired"}
     assert set(named.values()) == {"venue_quiet", "repaired"}
+
+
+def test_a_bar_that_longer_ones_tell_to_be_quiet_is_written_down_once(world: PoolWorld) -> None:
+    world.at(NOW.replace(hour=0, minute=0, second=0) + timedelta(days=1, minutes=1))  # every bar of the day has closed
+    day = (MIDNIGHT, MIDNIGHT + timedelta(days=1))
+    world.follow(NORMAL)
+    world.run(collect_pool_ohlcv, NO_REPAIR, days=day)
+    gaps = world.gaps(DATASET)
+    assert set(gaps["state"]) == {"venue_quiet"}
+    assert len(gaps) > 100
+    assert world.scalar("SELECT count(*) FROM audit.revisions WHERE table_name = 'coverage'") == 0
 
 
 def test_what_stays_away_is_asked_for_after_an_hour_and_keeps_its_evidence(world: PoolWorld) -> None:

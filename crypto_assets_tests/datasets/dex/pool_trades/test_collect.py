@@ -142,12 +142,14 @@ def test_two_trades_of_one_transaction_are_two(warehouse: Warehouse) -> None:
     assert store_page(warehouse, KEY, page, NOON + timedelta(minutes=5), RULES).outcome.inserted == 3
 
 
-def test_pace_is_the_larger_of_the_pages_mean_and_its_last_quarter_of_an_hour() -> None:
+def test_pace_is_the_largest_of_the_pages_mean_and_those_of_its_last_minutes() -> None:
     now = NOON
     quiet = page_of([Made(START - 7200 + second, second) for second in range(9)])
     assert pace_of(quiet, now, RULES) == 9 / 86_400
     waking = page_of([Made(START - 900 + second, second) for second in range(9)])
     assert pace_of(waking, now, RULES) == 9 / 900
+    woken = page_of([Made(START - 240 + second, second) for second in range(9)])
+    assert pace_of(woken, now, RULES) == 9 / 300
     full = page_of([Made(START - 3000 + 10 * number, number) for number in range(300)])
     assert pace_of(full, now, RULES) == 300 / 3000
     burst = page_of([Made(START - 3, number) for number in range(300)])

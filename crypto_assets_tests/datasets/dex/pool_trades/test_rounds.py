@@ -1,18 +1,22 @@
 """Rounds over the watched pools' trades: whole, once, the most urgent first, and what is left to the next run."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from crypto_assets.datasets.dex.pool_polling import pool_turns, round_seconds
-from crypto_assets.datasets.dex.pool_trades.asset import PoolTradesConfig, collect_pool_trades, longest_interval
+from crypto_assets.datasets.dex.pool_polling import PoolPolls, pool_turns, round_seconds
+from crypto_assets.datasets.dex.pool_trades.asset import PoolTradesConfig, collect_pool_trades
+from crypto_assets.datasets.dex.pool_trades.rhythm import quiet_interval
 from crypto_assets.datasets.dex.pool_trades.table import DATASET, pool_trades
+from crypto_assets.datasets.dex.pools.asset import PoolsConfig, collect_pools
+from crypto_assets.datasets.dex.pools.table import pools, recent_paces
 from crypto_assets.datasets.outcomes import TooManyMarketsFailed, judge
-from crypto_assets.datasets.polls import usual_interval
+from crypto_assets.datasets.polls import Visit, usual_interval
 from crypto_assets.sandbox.faults import Fault
 from crypto_assets.schema.operations import market_polls
-from crypto_assets.universe import DexRules, UniverseError
+from crypto_assets.universe import UniverseError
 from crypto_assets.warehouse.limits import Poll, write_poll
 from crypto_assets_tests.datasets.dex.world import DAY, NOW, PoolWorld, lasting, problems
 
@@ -24,7 +28,7 @@ DUE = PoolTradesConfig(due_only=True)
 def _asked(world: PoolWorld, address: str, *, minutes: float, interval: float, failures: int = 0) -> None:
     """As if the pool had been asked so many minutes ago, and were due after an interval in seconds."""
     at = world.now - timedelta(minutes=minutes)
-    poll = Poll(address, at, at + timedelta(seconds=interval), interval, 0.1, failures)
+    poll = Poll(address, at, at + timedelta(seconds=interval), interval, 100 / interval, failures)
     with world.warehouse.connect() as connection:
         write_poll(connection, DATASET, "solana", poll)
 
@@ -95,22 +99,41 @@ def test_the_pool_with_the_most_unseen_trades_is_asked_first(world: PoolWorld) -
 
 
 def test_one_that_has_more_to_fetch_stands_behind_those_that_have_waited(world: PoolWorld) -> None:
-    at = NOW - timedelta(seconds=60)
+    at, polls = NOW - timedelta(seconds=60), PoolPolls(DATASET, 300, 900, _no_visit)
     more = Poll("more", at, at, 300)  # due at once
     waited = Poll("waited", at - timedelta(seconds=600), at - timedelta(seconds=300), 300)
     turns = {
-        one.name: one for one in pool_turns(["more", "waited", "new"], {"more": more, "waited": waited}, 300, True, NOW)
+        one.name: one
+        for one in pool_turns(["more", "waited", "new"], {"more": more, "waited": waited}, polls, True, NOW)
     }
     assert turns["more"].due_at == at.timestamp()
     urgency = {name: turn.urgency(NOW.timestamp()) for name, turn in turns.items()}
     assert (urgency["more"], urgency["waited"]) == (1.2, 2.2)
     assert urgency["new"] > 1e6
-    assert all(turn.due_at <= NOW.timestamp() for turn in pool_turns(["more"], {}, 300, False, NOW))
+    assert all(turn.due_at <= NOW.timestamp() for turn in pool_turns(["more"], {}, polls, False, NOW))
     young = Poll("young", NOW, NOW + timedelta(seconds=300), 300)
-    [due] = pool_turns(["young"], {"young": young}, 300, True, NOW)
+    [due] = pool_turns(["young"], {"young": young}, polls, True, NOW)
     assert due.due_at == (NOW + timedelta(seconds=300)).timestamp()
-    [all_] = pool_turns(["young"], {"young": young}, 300, False, NOW)
+    [all_] = pool_turns(["young"], {"young": young}, polls, False, NOW)
     assert all_.due_at <= NOW.timestamp()
+
+
+def test_what_was_seen_since_the_last_poll_brings_the_next_one_forward() -> None:
+    asked = Poll("pool", NOW - timedelta(seconds=100), NOW + timedelta(seconds=800), 900)
+
+    def due(seen_at: datetime, within: float, failures: int = 0) -> float:
+        polls = PoolPolls(DATASET, 300, 900, _no_visit, seen={"pool": (seen_at, within)})
+        [turn] = pool_turns(["pool"], {"pool": replace(asked, failures=failures)}, polls, True, NOW)
+        return turn.due_at - NOW.timestamp()
+
+    assert due(NOW, 40) == -60
+    assert due(NOW, 2000) == 800
+    assert due(NOW - timedelta(seconds=100), 40) == 800  # not newer than the poll
+    assert due(NOW, 40, failures=1) == 800  # whoever fails is left alone
+
+
+def _no_visit(*_: object) -> Visit:
+    raise AssertionError("nobody is asked here")
 
 
 def test_when_time_is_up_a_few_still_have_their_turn_and_the_others_are_left_to_the_next_run(world: PoolWorld) -> None:
@@ -154,7 +177,7 @@ def test_a_pool_that_keeps_failing_is_asked_half_as_often_each_time(world: PoolW
         [outcome] = world.run(collect_pool_trades, ALL).outcomes
         assert outcome.failed
         intervals.append(_polls(world)[NORMAL]["interval_seconds"])
-    longest = longest_interval(world.rules, 1)
+    longest = quiet_interval(world.rules, [0.0])
     assert intervals == [60, *[min(longest, 60 * 2**number) for number in (1, 2, 3)]]
 
 
@@ -192,10 +215,36 @@ def test_intervals_let_a_hundred_trades_come_together(world: PoolWorld) -> None:
     made = world.truth.trades("solana", BUSY, 0) or []
     per_second = 300 / (NOW.timestamp() - made[0].traded_at)
     assert polls[BUSY]["interval_seconds"] == pytest.approx(100 / per_second, rel=0.2)
-    assert polls[RARE]["interval_seconds"] == longest_interval(world.rules, 2) == 300
-    rules = DexRules()
-    assert longest_interval(rules, 100) == 2 * 100 * 60 / 30 / 0.75
-    assert longest_interval(rules, 100_000) == 360 * 60
+    assert polls[RARE]["interval_seconds"] == 300
+
+
+def test_a_pool_that_a_snapshot_saw_waking_up_is_asked_before_its_time(world: PoolWorld) -> None:
+    world.follow(BUSY, QUIET)
+    for address in (BUSY, QUIET):  # both were quiet when they were asked
+        _asked(world, address, minutes=4.5, interval=900)
+    world.run(collect_pools, PoolsConfig(watched_only=True))
+    seen = recent_paces(world.warehouse, "solana", NOW - timedelta(minutes=1))
+    stored = world.rows(pools).set_index("pool_address")
+    assert seen.keys() == {BUSY, QUIET}
+    assert seen[BUSY].at == NOW
+    assert seen[BUSY].per_second == max(
+        (stored.loc[BUSY, f"buys_{window}"] + stored.loc[BUSY, f"sells_{window}"]) / seconds
+        for window, seconds in (("5m", 300), ("1h", 3600))
+    )
+    assert seen[BUSY].per_second > 100 / 270 > seen[QUIET].per_second  # more than a hundred in 270 seconds
+    assert recent_paces(world.warehouse, "solana", NOW + timedelta(seconds=1)) == {}
+    done = world.run(collect_pool_trades, DUE)
+    assert [one.symbol for one in done.outcomes] == [BUSY]
+    # What the pool's own page has shown since counts more than the snapshot.
+    world.forward(seconds=20)
+    assert world.run(collect_pool_trades, DUE).outcomes == []
+
+
+def test_a_snapshot_counts_trades_of_any_value_and_says_nothing_of_a_pool_with_a_minimum(world: PoolWorld) -> None:
+    world.follow(BUSY, min_trade_usd="1000000")
+    _asked(world, BUSY, minutes=4.5, interval=900)
+    world.run(collect_pools, PoolsConfig(watched_only=True))
+    assert world.run(collect_pool_trades, DUE).outcomes == []
 
 
 def test_a_pool_of_which_nothing_is_known_is_no_failure(world: PoolWorld) -> None:

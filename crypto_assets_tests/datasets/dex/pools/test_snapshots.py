@@ -59,6 +59,16 @@ def test_a_round_stores_what_the_lists_tell_each_pool_once(world: PoolWorld) -> 
     judge(done.outcomes, 0.5)
 
 
+def test_in_between_only_the_watched_pools_are_asked_for(world: PoolWorld) -> None:
+    watched = [lasting(place).address for place in range(31)]
+    world.follow(*watched)
+    _life(world, lasting(190).address)
+    done = world.run(collect_pools, PoolsConfig(watched_only=True))
+    assert [one.symbol for one in done.outcomes] == ["watchlist 1", "watchlist 2"]
+    assert set(world.rows(pools)["pool_address"]) == set(watched)
+    assert set(world.rows(pools)["found_in"]) == {"watchlist"}
+
+
 def test_pools_that_left_the_lists_are_asked_for_and_those_not_listed_any_more_are_dead(world: PoolWorld) -> None:
     seen = lasting(190).address
     _life(world, UNKNOWN)

@@ -31,15 +31,16 @@ def _entry(address: str, kind: str = "pool", **more: object) -> Entry:
 def test_entries_come_change_and_go() -> None:
     a, b, c = _entry("a"), _entry("b"), _entry("c", "token")
     before = {one.address: one for one in (a, b, c)}
-    new, changed, removed, other = merge(
-        before, [_wanted("a0"), _wanted("a", symbol="A", least="5.50", note="big"), _wanted("c", "pool")], NOW
-    )
-    assert new == Entry("a", "pool", "A", Decimal("5.5"), "big", THEN, None, "a", THEN) or new.address == "a"
-    by_address = {one.address: one for one in (new, changed, removed, other)}
-    assert by_address["a0"] == Entry("a0", "pool", "", Decimal(0), "", NOW)
-    assert by_address["a"] == Entry("a", "pool", "A", Decimal("5.5"), "big", THEN, None, "a", THEN)
-    assert by_address["b"] == Entry("b", "pool", "", Decimal(0), "", THEN, NOW, "b", THEN)
-    assert by_address["c"] == Entry("c", "pool", "", Decimal(0), "", THEN)  # of another type: nothing stands for it
+    wanted = [_wanted("a0"), _wanted("a", symbol="A", note="big"), _wanted("c", "pool"), _wanted("d", least="5.50")]
+    assert merge(before | {"d": _entry("d")}, wanted, NOW) == [
+        Entry("a", "pool", "A", Decimal(0), "big", THEN, None, "a", THEN),
+        Entry("a0", "pool", "", Decimal(0), "", NOW),
+        Entry("b", "pool", "", Decimal(0), "", THEN, NOW, "b", THEN),
+        Entry("c", "token", "", Decimal(0), "", THEN, NOW, "c", THEN),
+        Entry("c", "pool", "", Decimal(0), "", NOW),  # of another type: nothing stands for it
+        Entry("d", "pool", "", Decimal(0), "", THEN, NOW, "d", THEN),
+        Entry("d", "pool", "", Decimal("5.5"), "", NOW, None, "d", THEN),  # other trades are wanted from now on
+    ]
     assert merge(before, [_wanted("a"), _wanted("b"), _wanted("c", "token")], NOW) == [a, b, c]
     assert merge({}, [], NOW) == []
 
@@ -87,11 +88,25 @@ def test_a_removed_row_keeps_its_history_and_its_bars(world: PoolWorld) -> None:
 def test_what_an_entry_was_before_it_changed_is_kept(world: PoolWorld) -> None:
     world.watch(f"solana,{POOL.address},pool,one,10,")
     world.forward(minutes=1)
-    world.watch(f"solana,{POOL.address},pool,uno,20,")
+    world.watch(f"solana,{POOL.address},pool,uno,10,")
     [entry] = world.rows(watchlist).to_dict("records")
-    assert (entry["symbol"], float(entry["min_trade_usd"]), entry["valid_from"]) == ("uno", 20, NOW)
+    assert (entry["symbol"], entry["valid_from"], entry["resolved_at"]) == ("uno", NOW, NOW)
     was = world.scalar("SELECT old_row->>'symbol' FROM audit.revisions ORDER BY 1 LIMIT 1")
     assert was == "one"
+
+
+def test_an_entry_that_wants_trades_of_another_value_begins_anew(world: PoolWorld) -> None:
+    world.watch(f"solana,{POOL.address},pool,one,10,")
+    world.forward(minutes=1)
+    world.watch(f"solana,{POOL.address},pool,one,20,")
+    world.watch(f"solana,{POOL.address},pool,one,30,")  # at the same moment: nothing was collected in between
+    before, now = world.rows(watchlist).to_dict("records")
+    changed = NOW + timedelta(minutes=1)
+    assert (float(before["min_trade_usd"]), before["valid_from"], before["valid_to"]) == (10, NOW, changed)
+    assert (float(now["min_trade_usd"]), now["valid_from"], now["resolved_at"]) == (30, changed, NOW)
+    assert before["pool_address"] == now["pool_address"] == POOL.address
+    [watched] = watched_pools(world.warehouse, "solana")
+    assert watched.min_trade_usd == 30
 
 
 def test_a_missing_or_broken_file_leaves_the_entries_and_wrong_rows_are_named(world: PoolWorld) -> None:
@@ -136,8 +151,10 @@ def test_a_token_is_chosen_for_again_when_its_pool_has_died(world: PoolWorld) ->
     )
     world.forward(minutes=10)
     world.run(follow_watchlist, EVERYTHING)
-    [entry] = world.rows(watchlist).to_dict("records")
-    assert (entry["pool_address"], entry["resolved_at"]) == (OTHER.address, NOW + timedelta(minutes=10))
+    former, entry = world.rows(watchlist).to_dict("records")
+    chosen = NOW + timedelta(minutes=10)
+    assert (former["pool_address"], former["valid_to"]) == ("dead pool", chosen)
+    assert (entry["pool_address"], entry["valid_from"], entry["resolved_at"]) == (OTHER.address, chosen, chosen)
 
 
 def test_a_provider_that_fails_leaves_entries_for_the_next_run(world: PoolWorld) -> None:
