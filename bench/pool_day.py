@@ -195,7 +195,7 @@ def _live(
     watchlist: Path, end: datetime,
 ) -> Day:  # fmt: skip
     """Round after round until the end, or until somebody interrupts: then the figures are of a shorter day."""
-    day, tick, begin = Day(), at.now, at.now
+    day, tick, begin, told = Day(), at.now, at.now, 0
     try:
         while tick < end:
             at.until(tick)
@@ -204,9 +204,10 @@ def _live(
             tick += EVERY
             while tick < at.now:  # a round that took longer leaves the next tick out
                 tick += EVERY
-            if tick.minute == 0:
-                passed = (tick - begin).total_seconds() / 3600
-                sys.stderr.write(f"{passed:.0f} simulated hours, {len(pace.sent):,} requests\n")
+            passed = int((tick - begin).total_seconds() // 3600)
+            if passed > told:
+                sys.stderr.write(f"{passed} simulated hours, {len(pace.sent):,} requests\n")
+                told = passed
     except KeyboardInterrupt:
         sys.stderr.write("interrupted: the figures are of the time until now\n")
     return day

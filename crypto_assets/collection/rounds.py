@@ -16,6 +16,7 @@ from typing import Protocol, Self
 from crypto_assets.collection.rotation import Turn, most_urgent, next_due
 
 _LONGEST_SLEEP = 1.0  # while waiting for the next due market, so that an interruption is noticed
+_SHORTEST_SLEEP = 0.001  # a wait below a clock's resolution would pass no time on it
 
 
 class Session(Protocol):
@@ -105,7 +106,7 @@ def run_round[S: Session, T](
             due = next_due(left.values())
             if is_over or not may_begin or due is None or (due > now and not linger):
                 break
-            sleep(min(_LONGEST_SLEEP, max(0.0, min(due, began + seconds) - now)))
+            sleep(min(_LONGEST_SLEEP, max(_SHORTEST_SLEEP, min(due, began + seconds) - now)))
     end = clock()
     return Round(outcomes, waited, sorted(turn.name for turn in left.values() if turn.due_at <= end))
 

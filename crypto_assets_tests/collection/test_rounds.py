@@ -205,6 +205,20 @@ def test_lingering_asks_each_market_whenever_it_is_due_until_time_is_up() -> Non
     assert max(clock.slept) <= 1  # an interruption is noticed
 
 
+def test_a_clock_that_counts_in_microseconds_is_not_waited_for_in_less() -> None:
+    clock = Clock(1_772_366_400.0)
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(round(seconds, 6))
+        assert len(clock.slept) < 100  # else nothing would ever be due
+
+    turns = [Turn("A", clock.now, 2.000_000_3)]  # due between two microseconds
+    run_round(
+        Client(), turns, lambda *_: Polled("", 60), workers=1, seconds=5, linger=True, clock=clock, sleep=sleep
+    )  # fmt: skip
+    assert clock.now - clock.began == pytest.approx(5, abs=0.01)
+
+
 def test_without_lingering_a_round_ends_when_nothing_is_due() -> None:
     clock = Clock()
     _run(clock, _due(clock, "A"), lambda *_: Polled("", 1), seconds=60)
