@@ -14,7 +14,7 @@ PYTHON := $(shell for p in python3.12 python3.13 python3 "$${PYENV_ROOT:-$$HOME/
 	"$$p" -c 'import sys, venv, ensurepip; raise SystemExit(not (3, 12) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
 RUN := $(BIN)/crypto-assets
 
-.PHONY: help demo up down test check bench bench-collect bench-pools bench-features bench-truth lock clean
+.PHONY: help demo up down test check bench bench-collect bench-pools bench-sentiment bench-features bench-truth lock clean
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 13
 
@@ -44,6 +44,9 @@ bench-collect: $(VENV)/.dev ## Trades, books and tickers under limits, faults an
 
 bench-pools: $(VENV)/.dev ## Two hundred pools over a simulated day, a million trades written; ARGS="--hours 2" for less
 	@$(BIN)/python -m bench.pools $(ARGS)
+
+bench-sentiment: $(VENV)/.dev ## Ten thousand headlines scored, beside vaderSentiment in the same run
+	@$(BIN)/python -m bench.sentiment
 
 bench-features: $(VENV)/.dev ## Indicators and features over 3.3 million bars, beside pandas and to_sql
 	@$(BIN)/python -m bench.features

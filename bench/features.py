@@ -1,7 +1,8 @@
 """Indicators and features at the speed of the disk: seeded bars through the real asset code, beside the usual way.
 
-Fifty markets of 65,942 hours on one venue, five others on a second one for the tenth. Each figure is a first computation into
-an empty table. The baseline does a tenth of it the way most projects do: pandas rolling windows, merge_asof, to_sql.
+Fifty markets of 65,942 hours on one venue, five others on a second one for the tenth, and half a million vintages of the
+economy, which features are joined with as of time. Each figure is a first computation into an empty table. The baseline does a
+tenth of it the way most projects do: pandas rolling windows, merge_asof, to_sql.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from crypto_assets.datasets.features.derived_asset import DerivedConfig
 from crypto_assets.datasets.features.ml_features import run as features
 from crypto_assets.datasets.features.ml_features.catalog import FEATURES
 from crypto_assets.datasets.features.ml_features.load import latest_features
+from crypto_assets.datasets.features.ml_features.macro import SERIES
 from crypto_assets.datasets.features.technical_indicators import asset as indicators
+from crypto_assets.datasets.macro.observations.table import observations
 from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv
 from crypto_assets.definitions import build_definitions
 from crypto_assets.indicators.catalog import INDICATORS
@@ -45,6 +48,7 @@ MARKETS, TENTH, HOURS = 50, 5, 65_942
 START = datetime(2019, 1, 1, tzinfo=UTC)
 END = START + timedelta(hours=HOURS)
 NINE = ("sma_20", "sma_50", "sma_200", "ema_12", "ema_26", "rsi_14", "mfi_14", "cci_20", "roc_10")
+VINTAGES, YEARS = 500_000, (2017, 2027)  # of all series, of periods of these years
 REQUESTS = 1_000
 FULL, SMALL = "binance", "okx"
 MAX_SECONDS = {"9 indicators": 20.0, f"{len(INDICATORS)} indicators": 35.0, f"{len(FEATURES)} features": 45.0}
@@ -217,7 +221,7 @@ def _settle(warehouse: Warehouse) -> None:
     with closing(psycopg2.connect(warehouse.url.get_secret_value().replace("+psycopg2", ""))) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute("VACUUM (ANALYZE) market.ohlcv")
+            cursor.execute("VACUUM (ANALYZE) market.ohlcv, macro.observations")
             cursor.execute("CHECKPOINT")
 
 
@@ -256,6 +260,7 @@ def _universe_text() -> str:
 
 def _seed(warehouse: Warehouse) -> Universe:
     """Random walks, the same in every run; the tenth has other markets but for the reference."""
+    _seed_macro(warehouse)
     opened_at = np.datetime64("2019-01-01", "us") + np.arange(HOURS) * np.timedelta64(1, "h")
     for venue in (FULL, SMALL):
         for number, symbol in enumerate(_symbols(venue)):
@@ -275,6 +280,27 @@ def _seed(warehouse: Warehouse) -> Universe:
                 upsert(connection, ohlcv, bars)
                 mark_collected(connection, DATASET, venue, symbol, "1h", START, END)
     return parse_universe(_universe_text(), "bench")
+
+
+def _seed_macro(warehouse: Warehouse) -> None:
+    """Vintages of every series, the same in every run: each period is told again every day, each time a little otherwise."""
+    rng = np.random.default_rng(0)
+    per_series = -(-VINTAGES // len(SERIES))
+    for one in SERIES.values():
+        unit = "M" if one.months else "D"
+        first, last = (np.datetime64(f"{year}-01-01", unit) for year in YEARS)
+        periods = np.arange(first, last, np.timedelta64(one.months or 1, unit)).astype("datetime64[D]")
+        number = np.arange(per_series) // len(periods)
+        period = periods[np.arange(per_series) % len(periods)]
+        vintage = period + np.timedelta64(31 * one.months + 1, "D") + number * np.timedelta64(1, "D")
+        with warehouse.connect() as connection:
+            vintages = {
+                "series_id": one.series_id, "unit": "made up", "source": "bench", "period_on": period,
+                "frequency": {0: "daily", 1: "monthly", 3: "quarterly"}[one.months], "realtime_start": vintage,
+                "value": 100 + rng.normal(0, 1, per_series),
+                "known_at": vintage.astype("datetime64[us]") + np.timedelta64(29, "h"),
+            }  # fmt: skip
+            upsert(connection, observations, vintages)
 
 
 if __name__ == "__main__":

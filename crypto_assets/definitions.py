@@ -24,6 +24,8 @@ from crypto_assets.automation import (
     sensors_of,
     with_automation,
 )
+from crypto_assets.calendar_automation import JOBS as CALENDAR_JOBS
+from crypto_assets.calendar_automation import calendar_schedules
 from crypto_assets.partitions import Grids, grids_of
 from crypto_assets.pool_automation import JOBS as POOL_JOBS
 from crypto_assets.pool_automation import pool_schedules, pool_sensors
@@ -64,8 +66,16 @@ def _put_together(settings: Settings, universe: Universe) -> dg.Definitions:
         assets=with_automation(build_assets(grids_of(universe.history_from, venues, networks)), universe),
         asset_checks=[check for module in dataset_modules("checks") for check in module.CHECKS]
         + [universe_file_is_valid],
-        jobs=[collect_ohlcv, collect_events, repair_ohlcv, refresh_instruments, derive_features, *POOL_JOBS],
-        schedules=schedules_of(universe) + pool_schedules(universe),
+        jobs=[
+            collect_ohlcv,
+            collect_events,
+            repair_ohlcv,
+            refresh_instruments,
+            derive_features,
+            *POOL_JOBS,
+            *CALENDAR_JOBS,
+        ],
+        schedules=[*schedules_of(universe), *pool_schedules(universe), *calendar_schedules()],
         sensors=sensors_of(venues, networks) + pool_sensors(networks),
         resources=resources_of(settings),
         # One process a run: a process a step would spend seconds on imports for checks that take milliseconds.

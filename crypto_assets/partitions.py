@@ -8,6 +8,8 @@ market is data inside a partition. The grid holds the current, still open window
 snapshots are cut day × venue, because a day of a busy market is a million trades. What a venue can only
 tell as of now, its list of markets, is cut by venue alone: no run could fill an older window.
 
+What happens outside exchanges has no venue: economies and chains are cut by month, news, moods and fees by day.
+
 What happens on decentralised exchanges is cut day × network: a chain stands in the place of the venue, for one
 source answers for all of its pools.
 """
@@ -33,7 +35,8 @@ class VenueWindow:
     """A span of opening times on one venue: [start, end), UTC.
 
     Args:
-        venue: Name of the venue; of the network, where the window comes from the grid day × network.
+        venue: Name of the venue; of the network, where the window comes from the grid day × network; empty where it comes from
+            a grid of time alone.
     """
 
     venue: str
@@ -50,12 +53,16 @@ class Grids:
         days: Day × venue, for events and snapshots.
         venues: Venue alone, for what has no past that could be asked for.
         network_days: Day × network, for all that is known of pools.
+        calendar_months: Month alone, for what happens once for all: economies, chains.
+        calendar_days: Day alone, for news, moods and fees.
     """
 
     bars: dg.MultiPartitionsDefinition
     days: dg.MultiPartitionsDefinition
     venues: dg.StaticPartitionsDefinition
     network_days: dg.MultiPartitionsDefinition
+    calendar_months: dg.MonthlyPartitionsDefinition
+    calendar_days: dg.DailyPartitionsDefinition
 
 
 def grids_of(history_from: date, venues: Sequence[str], networks: Sequence[str]) -> Grids:
@@ -65,13 +72,16 @@ def grids_of(history_from: date, venues: Sequence[str], networks: Sequence[str])
         days=days_grid(history_from, venues),
         venues=dg.StaticPartitionsDefinition(sorted(venues)),
         network_days=network_days_grid(history_from, networks),
+        calendar_months=_months(history_from),
+        calendar_days=_days(history_from),
     )
 
 
 def bars_grid(history_from: date, venues: Sequence[str]) -> dg.MultiPartitionsDefinition:
     """Month × venue, from the month of `history_from` to the month that is still open."""
-    months = dg.MonthlyPartitionsDefinition(start_date=history_from.strftime("%Y-%m-01"), end_offset=1)
-    return dg.MultiPartitionsDefinition({MONTH: months, VENUE: dg.StaticPartitionsDefinition(sorted(venues))})
+    return dg.MultiPartitionsDefinition(
+        {MONTH: _months(history_from), VENUE: dg.StaticPartitionsDefinition(sorted(venues))}
+    )
 
 
 def days_grid(history_from: date, venues: Sequence[str]) -> dg.MultiPartitionsDefinition:
@@ -128,6 +138,16 @@ def venue_days(keys: Iterable[str]) -> list[VenueWindow]:
     return _windows(keys, day_window)
 
 
+def calendar_months(keys: Iterable[str]) -> list[VenueWindow]:
+    """The fewest windows that cover keys of the grid of months alone; their venue is empty."""
+    return [VenueWindow("", *span) for span in union(month_window(key) for key in keys)]
+
+
+def calendar_days(keys: Iterable[str]) -> list[VenueWindow]:
+    """The fewest windows that cover keys of the grid of days alone; their venue is empty."""
+    return [VenueWindow("", *span) for span in union(day_window(key) for key in keys)]
+
+
 def split_key(key: str) -> tuple[str, str]:
     """Time and venue, or network, of a key: Dagster joins dimensions in the alphabetical order of their names."""
     if isinstance(key, dg.MultiPartitionKey):
@@ -150,6 +170,10 @@ def join_day_key(day: str, venue: str) -> dg.MultiPartitionKey:
 def join_network_key(day: str, network: str) -> dg.MultiPartitionKey:
     """The key of one day on one network."""
     return dg.MultiPartitionKey({DAY: day, NETWORK: network})
+
+
+def _months(history_from: date) -> dg.MonthlyPartitionsDefinition:
+    return dg.MonthlyPartitionsDefinition(start_date=history_from.strftime("%Y-%m-01"), end_offset=1)
 
 
 def _days(history_from: date) -> dg.DailyPartitionsDefinition:

@@ -5,7 +5,7 @@ What belongs here: construction from the settings. What does not: any work; cons
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from crypto_assets.clients.exchange import Exchange
 from crypto_assets.clients.geckoterminal import GeckoTerminal
-from crypto_assets.clients.transport import RetryPolicy
+from crypto_assets.clients.http import MOST_BYTES, HttpProvider
+from crypto_assets.clients.transport import RetryPolicy, Transport
 from crypto_assets.collection.shared_pace import SharedPace
 from crypto_assets.settings import Settings, SettingsError
 from crypto_assets.universe import Universe
@@ -104,6 +105,72 @@ class PoolClients:
         return GeckoTerminal(rules, sandbox_url=self.sandbox_url, policy=self.policy, pace=pace)
 
 
+@dataclass(frozen=True)
+class Keys:
+    """What providers know us by; None where nobody has registered. Never shown: SecretStr hides them."""
+
+    fred: SecretStr | None = None
+    etherscan: SecretStr | None = None
+    cryptopanic: SecretStr | None = None
+    ethereum_rpc: SecretStr | None = None
+    solana_rpc: SecretStr | None = None
+
+
+@dataclass(frozen=True)
+class Providers:
+    """Makes what asks a provider over HTTP; it lives as long as the run that asked for it.
+
+    Args:
+        keys: What providers know us by.
+        models: Folder of models that were fetched by hand; None for none.
+        sandbox_url: Ask this server in place of the providers.
+        policy: How often a request is repeated.
+        warehouse: Where all processes keep their pace towards a provider together; None for a pace of each one's own.
+        keeps_budget: Whether the sandbox is asked no faster than a provider would be.
+    """
+
+    keys: Keys = Keys()
+    models: Path | None = None
+    sandbox_url: str | None = None
+    policy: RetryPolicy | None = None
+    warehouse: Warehouse | None = None
+    keeps_budget: bool = False
+
+    def http(
+        self,
+        provider: str,
+        requests_per_minute: float,
+        *,
+        secrets: Sequence[SecretStr] = (),
+        headers: Mapping[str, str] | None = None,
+        most_bytes: int = MOST_BYTES,
+    ) -> HttpProvider:
+        """What asks a provider.
+
+        Args:
+            provider: Its name, under which its pace and breaker are kept.
+            requests_per_minute: Its budget, over all processes.
+            secrets: What must never stand in a message.
+            headers: Sent with each request.
+            most_bytes: The largest answer that is read.
+        """
+        return HttpProvider(
+            self.transport(provider, requests_per_minute),
+            sandbox_url=self.sandbox_url,
+            secrets=secrets,
+            headers=headers,
+            most_bytes=most_bytes,
+        )
+
+    def transport(self, provider: str, requests_per_minute: float) -> Transport:
+        """Pace, retries and breaker towards a provider, for a client that sends by itself."""
+        budget = requests_per_minute / 60
+        if self.sandbox_url and not self.keeps_budget:  # a server of our own has no limit to respect
+            budget = SANDBOX_REQUESTS_PER_SECOND
+        pace = SharedPace(self.warehouse, provider, budget) if self.warehouse else None
+        return Transport(provider, requests_per_second=budget, policy=self.policy, pace=pace)
+
+
 def warehouse_of(settings: Settings) -> Warehouse:
     """The warehouse the environment names.
 
@@ -121,7 +188,12 @@ def resources_of(settings: Settings) -> Mapping[str, object]:
         "universe_file": UniverseFile(settings.universe_file, warehouse, settings.watchlist_file),
         "exchanges": Exchanges(settings.sandbox_url, warehouse=warehouse),
         "pool_clients": PoolClients(settings.sandbox_url, warehouse=warehouse),
+        "providers": Providers(_keys(settings), settings.models, settings.sandbox_url, warehouse=warehouse),
     }
+
+
+def _keys(settings: Settings) -> Keys:
+    return Keys(**{name.removesuffix("_api_key").removesuffix("_url"): key for name, key in settings.keys().items()})
 
 
 def _required(url: SecretStr | None) -> SecretStr:

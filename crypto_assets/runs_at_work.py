@@ -1,7 +1,7 @@
 """Which runs are at work now, asked of Dagster's instance.
 
 What belongs here: that, for schedules that leave out who is busy. What does not: when things run (automation.py,
-pool_automation.py).
+pool_automation.py, calendar_automation.py).
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ _ACTIVE = [
 ]
 
 
-def is_at_work(instance: dg.DagsterInstance, job: str, dimension: str, key: str) -> bool:
-    """Whether a run of that job over one partition is queued or running.
+def is_at_work(instance: dg.DagsterInstance, job: str, dimension: str = "", key: str = "") -> bool:
+    """Whether a run of that job, over one partition where it is named, is queued or running.
 
     Args:
-        dimension: Of the partition: venue or network.
+        dimension: Of the partition: venue or network; empty for any run of the job.
         key: Its value there.
     """
-    tag = f"dagster/partition/{dimension}"  # Dagster sets it on a run of one partition; dagster.yaml limits by it
-    busy = dg.RunsFilter(job_name=job, statuses=_ACTIVE, tags={tag: key})
+    # Dagster sets the tag on a run of one partition; dagster.yaml limits by it.
+    tags = {f"dagster/partition/{dimension}": key} if dimension else {}
+    busy = dg.RunsFilter(job_name=job, statuses=_ACTIVE, tags=tags)
     return bool(instance.get_run_records(busy, limit=1))

@@ -25,6 +25,12 @@ _CHECKOUT = Path(__file__).resolve().parents[1]
 _PACKAGED = Path(__file__).resolve().parent / "_project"  # where a wheel carries sql/ and config/
 
 
+# Settings that hold what a provider knows us by: a key, or an address with one in it.
+PROVIDER_KEYS = (
+    "fred_api_key", "etherscan_api_key", "cryptopanic_api_key", "ethereum_rpc_url", "solana_rpc_url"
+)  # fmt: skip
+
+
 class SettingsError(CryptoAssetsError):
     """A variable of the environment holds a value that cannot be used."""
 
@@ -56,6 +62,14 @@ class Settings(BaseSettings):
     universe: Path = Field(default=Path("config/universe.yaml"), description="What to collect.")
     watchlist: Path = Field(default=Path("config/watchlist.csv"), description="Pools and tokens to follow by name.")
     sandbox_url: str | None = Field(default=None, description="Ask this loopback server instead of the providers.")
+    fred_api_key: SecretStr | None = Field(default=None, description="Macro series: free at fred.stlouisfed.org.")
+    etherscan_api_key: SecretStr | None = Field(default=None, description="Ethereum's fees where no node answers.")
+    cryptopanic_api_key: SecretStr | None = Field(default=None, description="News of CryptoPanic beside the feeds.")
+    ethereum_rpc_url: SecretStr | None = Field(
+        default=None, description="A node of yours, asked before the public ones."
+    )
+    solana_rpc_url: SecretStr | None = Field(default=None, description="A node of yours, asked before the public ones.")
+    models: Path | None = Field(default=None, description="Folder of sentiment models that you fetched.")
     webserver_port: int = Field(default=3000, ge=1, le=65535, description="Port of the web UI on 127.0.0.1.")
     log_level: str = Field(
         default="WARNING", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe line shown."
@@ -69,6 +83,21 @@ class Settings(BaseSettings):
         parts = urlsplit(url.get_secret_value())
         if parts.scheme.split("+")[0] not in {"postgresql", "postgres"} or not parts.path.strip("/"):
             raise ValueError("expected postgresql://user:password@host:port/database")
+        return url
+
+    @field_validator(*PROVIDER_KEYS)
+    @classmethod
+    def _empty_is_none(cls, secret: SecretStr | None) -> SecretStr | None:
+        """An empty line of .env means that there is none."""
+        return secret if secret is not None and secret.get_secret_value().strip() else None
+
+    @field_validator("ethereum_rpc_url", "solana_rpc_url")
+    @classmethod
+    def _is_a_web_address(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            parts = urlsplit(url.get_secret_value())
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                raise ValueError("expected http(s)://host/path")
         return url
 
     @field_validator("sandbox_url")
@@ -90,6 +119,10 @@ class Settings(BaseSettings):
         if self.sandbox_url and self.profile == "live":
             raise ValueError("a sandbox needs a profile of its own (for example sandbox): its bars are not real")
         return self
+
+    def keys(self) -> dict[str, SecretStr | None]:
+        """What providers know us by, by the name of its setting; None where nobody has registered."""
+        return {name: getattr(self, name) for name in PROVIDER_KEYS}
 
     @property
     def project(self) -> Path:

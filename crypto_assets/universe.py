@@ -44,6 +44,7 @@ from crypto_assets.universe_rules import (
     Timeframe,
     TradeRules,
 )
+from crypto_assets.universe_sources import FeeRules, MacroRules, NewsRules, OnchainRules, SentimentRules
 
 MAX_FILE_BYTES = 1_000_000  # a universe of ten thousand markets takes a third of this; more is a mistake or an attack
 
@@ -117,6 +118,11 @@ class Universe(Strict):
     order_books: BookRules = BookRules()
     tickers: TickerRules = TickerRules()
     dex: DexRules = DexRules()
+    macro: MacroRules = MacroRules()
+    onchain: OnchainRules = OnchainRules()
+    network_fees: FeeRules = FeeRules()
+    news: NewsRules = NewsRules()
+    sentiment: SentimentRules = SentimentRules()
 
     @field_validator("venues")
     @classmethod

@@ -65,6 +65,13 @@ def test_checks_are_named_by_the_truth_that_holds(definitions: dg.Definitions) -
         "newest_snapshot_is_recent", "minimum_not_negative", "entries_have_a_pool",
         "shorter_bars_add_up", "pools_were_asked",
         "price_positive", "value_is_price_times_amount", "trades_fit_bars", "no_trade_is_lost",
+        "vintages_follow_each_other", "no_release_from_the_future", "newest_release_is_recent",
+        "values_within_bounds", "values_not_negative", "no_value_from_the_future", "newest_day_is_recent",
+        "days_are_known", "fees_not_negative", "fees_within_bounds", "base_fee_moves_by_an_eighth",
+        "gas_used_ratio_is_a_share", "percentiles_in_order", "no_sample_from_the_future", "newest_sample_is_recent",
+        "no_news_from_the_future", "newest_news_is_recent", "feeds_are_alive", "assets_are_known", "texts_are_plain",
+        "scores_in_range", "labels_are_known", "no_score_before_its_news", "every_news_is_scored", "value_in_range",
+        "classification_fits_value", "every_day_is_there", "newest_value_is_recent",
     }  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from crypto_assets.partitions import (
     VenueWindow,
     bars_grid,
+    calendar_days,
+    calendar_months,
     day_key,
     day_window,
     grids_of,
@@ -91,3 +93,16 @@ def test_windows_of_a_network_hold_just_the_days_asked_for(offsets: set[int]) ->
             days.add(day_key(at))
             at = day_window(day_key(at))[1]
     assert days == {split_key(key)[0] for key in keys}
+
+
+def test_grids_of_time_alone_reach_to_the_open_window_and_their_windows_have_no_venue() -> None:
+    grids = grids_of(date(2026, 1, 30), ["binance"], ["solana"])
+    now = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    assert grids.calendar_months.get_partition_keys(now) == ["2026-01-01", "2026-02-01", "2026-03-01"]
+    days = grids.calendar_days.get_partition_keys(now)
+    assert (days[0], days[-1], len(days)) == ("2026-01-30", "2026-03-02", 32)
+    first, last = datetime(2025, 12, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+    apart = VenueWindow("", datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
+    assert calendar_months(["2026-03-01", "2026-01-01", "2025-12-01"]) == [VenueWindow("", first, last), apart]
+    day = datetime(2026, 2, 28, tzinfo=UTC)
+    assert calendar_days(["2026-03-01", "2026-02-28"]) == [VenueWindow("", day, day + timedelta(days=2))]

@@ -42,6 +42,8 @@ def test_every_setting_is_explained_in_the_example_with_its_default() -> None:
         ("PROFILE", "../../x", "CRYPTO_ASSETS_PROFILE"),
         ("WEBSERVER_PORT", "70000", "CRYPTO_ASSETS_WEBSERVER_PORT"),
         ("LOG_LEVEL", "LOUD", "CRYPTO_ASSETS_LOG_LEVEL"),
+        ("ETHEREUM_RPC_URL", "file:///etc/passwd", "expected http(s)://host/path"),
+        ("SOLANA_RPC_URL", "node", "expected http(s)://host/path"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_name(
@@ -67,3 +69,16 @@ def test_a_profile_has_databases_and_a_home_of_its_own() -> None:
     settings = load_settings(profile="sandbox")
     assert settings.database_suffix == "_sandbox"
     assert settings.dagster_home.parts[-2:] == ("sandbox", "dagster")
+
+
+def test_keys_are_read_as_secrets_and_an_empty_line_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("FRED_API_KEY", "ETHERSCAN_API_KEY", "CRYPTOPANIC_API_KEY")
+    for name in names:
+        monkeypatch.setenv(f"{ENV_PREFIX}{name}", f"canary-{name}")
+    monkeypatch.setenv(f"{ENV_PREFIX}ETHEREUM_RPC_URL", "https://node.example.org/v3/canary-node")
+    monkeypatch.setenv(f"{ENV_PREFIX}SOLANA_RPC_URL", " ")
+    settings = load_settings()
+    assert settings.solana_rpc_url is None
+    assert settings.fred_api_key is not None
+    assert settings.fred_api_key.get_secret_value() == "canary-FRED_API_KEY"
+    assert "canary" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
+from crypto_assets.calendar_automation import AREAS
 from crypto_assets.cli.collect_pools import plan_pools, print_collected
+from crypto_assets.cli.collect_world import plan_world, print_world
 from crypto_assets.cli.console import NOTICES, OUT, complain, table
 from crypto_assets.cli.environment import Environment
 from crypto_assets.cli.features import DERIVED_RUNS, derived_plans, print_derived
@@ -61,10 +63,12 @@ def run_demo(settings: Settings, recordings: Path | None) -> int:
         NOTICES.print(f"PostgreSQL and the sandbox run; profile [bold]{inside.profile}[/].")
         universe = UniverseFile(inside.universe_file, environment.warehouse).in_force().universe
         plans = [replace(plan, with_instruments=True) for plan in demo_plans(universe, recorded)]
-        # Pools come last in the queue: they take the place that the third venue leaves free.
-        collected = run_plans(environment, universe, [*plans, *pool_plans(universe, recorded)], jobs=PARALLEL_RUNS)
+        # These come last in the queue: they take the place that the third venue leaves free.
+        others = [*pool_plans(universe, recorded), *world_plans(universe, recorded)]
+        collected = run_plans(environment, universe, [*plans, *others], jobs=PARALLEL_RUNS)
         reports = [one for one in collected if one.venue in universe.venues]
         pools = [one for one in collected if one.venue in universe.dex.networks]
+        world = [one for one in collected if one.venue in AREAS]
         repairs = _with_missing(environment.warehouse, plans)
         if repairs:
             NOTICES.print("Asking again for what is absent, and naming it.")
@@ -78,9 +82,11 @@ def run_demo(settings: Settings, recordings: Path | None) -> int:
         print_derived(derived)
         if pools:
             print_collected(environment.warehouse, pools)
+        if world:
+            print_world(world)
         is_whole = _print_recorded(recorded, stored) if recorded else True
     _print_way_on(recordings, inside.profile)
-    is_sound = all(report.success and not report.errors() for report in (*reports, *derived, *pools))
+    is_sound = all(report.success and not report.errors() for report in (*reports, *derived, *pools, *world))
     return 0 if is_sound and is_whole else 1
 
 
@@ -101,6 +107,11 @@ def pool_plans(universe: Universe, recorded: Sequence[RecordedSeries]) -> list[P
     if recorded or DEMO_NETWORK not in universe.dex.networks:
         return []
     return plan_pools(universe, (DEMO_NETWORK,), {}, DEMO_POOL_DAYS, datetime.now(UTC))
+
+
+def world_plans(universe: Universe, recorded: Sequence[RecordedSeries]) -> list[Plan]:
+    """Economies, chains, fees, news and moods of the demo's days; recordings have none."""
+    return [] if recorded else plan_world(universe, (), DEMO_DAYS, datetime.now(UTC))
 
 
 def stored_bars(warehouse: Warehouse) -> list[Stored]:
@@ -194,6 +205,9 @@ def _print_way_on(recordings: Path | None, profile: str) -> None:
     if recordings is None:
         OUT.print(
             f"The newest order book: [bold].venv/bin/crypto-assets --profile {profile} show book binance BTC/USDT[/]"
+        )
+        OUT.print(
+            f"Economies, chains, news: [bold].venv/bin/crypto-assets --profile {profile} show macro[/], onchain, news"
         )
         OUT.print(f"The pools that are known: [bold].venv/bin/crypto-assets --profile {profile} show pools[/]")
     OUT.print(f"The quality report: [bold].venv/bin/crypto-assets --profile {profile} quality[/]")

@@ -100,6 +100,12 @@ class Environment(AbstractContextManager["Environment"]):
             variables[f"{ENV_PREFIX}SANDBOX_URL"] = settings.sandbox_url
         return variables
 
+    def child_variables(self) -> Mapping[str, str]:
+        """The same and the providers' keys, for processes that we start; a shell reads the keys by itself."""
+        keys = self.settings.keys()  # an empty one hides what the environment or .env holds from a sandbox's processes
+        told = {f"{ENV_PREFIX}{name.upper()}": key.get_secret_value() if key else "" for name, key in keys.items()}
+        return {**self.variables(), **told}
+
     def _find_databases(self) -> Databases:
         settings = self.settings
         if settings.database_url is not None:

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from crypto_assets.cli import show_world_commands  # noqa: F401 - its commands join show_app
 from crypto_assets.cli.console import NOTICES, OUT, clear_errors, log_to_stderr, table
 from crypto_assets.cli.features import features_app
 from crypto_assets.cli.gaps import gaps_app
@@ -181,6 +182,24 @@ def collect_pools(
     from crypto_assets.cli.collect_pools import run_collect_pools
 
     raise typer.Exit(run_collect_pools(_settings(context), tuple(network or ()), tuple(pool or ()), days, jobs=jobs))
+
+
+@app.command("collect-world")
+def collect_world(
+    context: typer.Context,
+    area: Annotated[
+        list[str] | None, typer.Argument(help="macro, onchain, fees, news or mood; several may be named; default: all.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=0, max=36_500, help="How many whole days before today.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, max=16, help="Areas at the same time.")] = 2,
+) -> None:
+    """Collect economies, chains, fees, news and moods; run it again to resume.
+
+    Example: crypto-assets collect-world macro onchain --days 180
+    """
+    from crypto_assets.cli.collect_world import run_collect_world
+
+    raise typer.Exit(run_collect_world(_settings(context), tuple(area or ()), days, jobs=jobs))
 
 
 @app.command()

@@ -13,13 +13,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import yaml
+from pydantic import SecretStr
 
 from crypto_assets.sandbox.config import SandboxConfig
 from crypto_assets.sandbox.process import SandboxProcess
 from crypto_assets.sandbox.recordings import RecordedSeries, list_series
-from crypto_assets.settings import Settings
+from crypto_assets.settings import PROVIDER_KEYS, Settings
 from crypto_assets.universe import Universe, read_universe
 
+_MADE_UP_KEY = "0" * 32
 PAGE_BARS = 500  # below the page limit of every venue that plays recordings
 
 
@@ -37,7 +39,9 @@ def playground(settings: Settings, recordings: Path | None = None) -> Iterator[S
         universe = settings.home.absolute() / profile / "universe.yaml"
         changed = {"profile": profile, "universe": write_universe(list_series(recordings), universe, settings)}
     with SandboxProcess(SandboxConfig(recordings=recordings)) as sandbox:
-        yield settings.model_copy(update={**changed, "sandbox_url": sandbox.url})
+        # A sandbox is told no real key; FRED's wants one of the right form.
+        keys = dict.fromkeys(PROVIDER_KEYS) | {"fred_api_key": SecretStr(_MADE_UP_KEY)}
+        yield settings.model_copy(update={**changed, **keys, "sandbox_url": sandbox.url})
 
 
 def write_universe(series: Sequence[RecordedSeries], path: Path, settings: Settings) -> Path:

@@ -55,6 +55,7 @@ class Plan:
         is_events: Collect trades of the span, books and tickers of now, instead of bars.
         events_minutes: After the bars, collect events of the last so many minutes in a run of their own.
         is_pools: Collect a network's DEXes, pools, and bars and trades of its watched pools.
+        is_world: Collect what belongs to no venue; `venue` is the name of the area, as macro.
     """
 
     venue: str
@@ -69,11 +70,14 @@ class Plan:
     is_events: bool = False
     events_minutes: int = 0
     is_pools: bool = False
+    is_world: bool = False
 
     @property
     def kind(self) -> str:
         """What it collects or computes, in a word."""
-        marks = ((self.is_derived, "features"), (self.is_events, "events"), (self.is_pools, "pools"))
+        marks = (
+            (self.is_derived, "features"), (self.is_events, "events"), (self.is_pools, "pools"), (self.is_world, "world")
+        )  # fmt: skip
         return next((kind for is_it, kind in marks if is_it), "bars")
 
     @property
@@ -240,6 +244,7 @@ def _done(universe: Universe, plan: Plan, report: RunReport) -> int:
         "events": report.trades_written,
         "features": report.rows_written,
         "pools": report.rows_written + report.trades_written,
+        "world": report.rows_written,
     }
     return counts[plan.kind] if plan.kind in counts else expected_bars(universe, plan)
 
@@ -281,7 +286,7 @@ class _Worker:
                 stdout=output,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                env={**inherited_environment(), **environment.variables()},
+                env={**inherited_environment(), **environment.child_variables()},
                 cwd=environment.settings.project,
             )
 

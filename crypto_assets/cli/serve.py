@@ -170,7 +170,7 @@ def _start(environment: Environment) -> list[tuple[str, subprocess.Popen[bytes]]
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                env={**inherited_environment(), **environment.variables()},
+                env={**inherited_environment(), **environment.child_variables()},
                 cwd=settings.project,
                 start_new_session=True,  # Ctrl-C reaches this process alone, which then ends them in order
             )

@@ -1,6 +1,7 @@
 """`crypto-assets show`: trades, order books, tickers and bars of one market, and pools, as they are stored.
 
-What belongs here: options and help with an example. What does not: reading and rendering (show_*.py).
+What belongs here: options and help with an example. What does not: reading and rendering (show_*.py), and what belongs to no
+venue (show_world_commands.py).
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from crypto_assets.warehouse.connection import Warehouse
 
 show_app = typer.Typer(
-    no_args_is_help=True, help="Look at trades, order books, tickers and bars of a market; at pools."
+    no_args_is_help=True,
+    help="Look at a market's trades, books, tickers and bars; at pools; at economies, chains, fees, news and moods.",
 )
 Venue = Annotated[str, typer.Argument(help="Exchange, by its ccxt id.")]
 Symbol = Annotated[str, typer.Argument(help="Market, as BTC/USDT.")]
@@ -43,10 +45,10 @@ def trades(
     """
     from crypto_assets.cli.show_trades import print_view, read_view, view_json
 
-    with _opened(context.obj) as (warehouse, universe):
+    with opened(context.obj) as (warehouse, universe):
         view = read_view(warehouse, universe, (venue, symbol), window, hours, last)
     if json_:
-        _print_json(view_json(view))
+        print_json(view_json(view))
     else:
         print_view(view)
 
@@ -68,10 +70,10 @@ def book(
     from crypto_assets.universe import parse_moment
 
     moment = parse_moment(at, "--at")
-    with _opened(context.obj) as (warehouse, universe):
+    with opened(context.obj) as (warehouse, universe):
         view = read_book(warehouse, universe, (venue, symbol), moment)
     if json_:
-        _print_json(book_json(view, levels))
+        print_json(book_json(view, levels))
     else:
         print_book(view, levels)
 
@@ -84,10 +86,10 @@ def ticker(context: typer.Context, venue: Venue, symbol: Symbol, json_: AsJson =
     """
     from crypto_assets.cli.show_books import print_ticker, read_ticker, ticker_json
 
-    with _opened(context.obj) as (warehouse, universe):
+    with opened(context.obj) as (warehouse, universe):
         view = read_ticker(warehouse, universe, (venue, symbol))
     if json_:
-        _print_json(ticker_json(view))
+        print_json(ticker_json(view))
     else:
         print_ticker(view)
 
@@ -107,10 +109,10 @@ def bars(
     """
     from crypto_assets.cli.show_bars import print_view, read_view, view_json
 
-    with _opened(context.obj) as (warehouse, universe):
+    with opened(context.obj) as (warehouse, universe):
         view = read_view(warehouse, universe, (venue, symbol), timeframe, last)
     if json_:
-        _print_json(view_json(view))
+        print_json(view_json(view))
     else:
         print_view(view)
 
@@ -134,10 +136,10 @@ def pools(
     from crypto_assets.universe import parse_moment
 
     moment = parse_moment(at, "--at")
-    with _opened(context.obj) as (warehouse, universe):
+    with opened(context.obj) as (warehouse, universe):
         view = read_pools(warehouse, universe, Wanted(network, dex, dead), moment)
     if json_:
-        _print_json(pools_json(view, limit))
+        print_json(pools_json(view, limit))
     else:
         print_pools(view, limit, exact=exact)
 
@@ -159,16 +161,16 @@ def pool(
     from crypto_assets.cli.show_pool import read_view, view_json
     from crypto_assets.cli.show_pool_tables import print_view
 
-    with _opened(context.obj) as (warehouse, universe):
+    with opened(context.obj) as (warehouse, universe):
         view = read_view(warehouse, universe, address, network, trades_)
     if json_:
-        _print_json(view_json(view))
+        print_json(view_json(view))
     else:
         print_view(view, universe.dex)
 
 
 @contextmanager
-def _opened(settings: Settings) -> Iterator[tuple[Warehouse, Universe]]:
+def opened(settings: Settings) -> Iterator[tuple[Warehouse, Universe]]:
     """The profile's warehouse and the universe in force.
 
     Raises:
@@ -183,5 +185,6 @@ def _opened(settings: Settings) -> Iterator[tuple[Warehouse, Universe]]:
         yield warehouse, UniverseFile(settings.universe_file, warehouse).in_force().universe
 
 
-def _print_json(text: str) -> None:
+def print_json(text: str) -> None:
+    """Print JSON as it is, whatever the screen's width."""
     OUT.print(text, soft_wrap=True, markup=False, emoji=False)

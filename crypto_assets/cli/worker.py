@@ -27,6 +27,7 @@ from crypto_assets.automation import (
     derive_features,
     refresh_instruments,
 )
+from crypto_assets.calendar_automation import AREAS
 from crypto_assets.cli.console import log_to_stderr
 from crypto_assets.cli.runs import Plan, RunReport
 from crypto_assets.definitions import build_definitions
@@ -40,6 +41,8 @@ def execute(plan: Plan, definitions: dg.Definitions, instance: dg.DagsterInstanc
     """Execute the plan as one run over its range of partitions, and what it wants besides in runs of their own."""
     if plan.is_pools:
         return _pools(plan, definitions, instance)
+    if plan.is_world:
+        return _world(plan, definitions, instance)
     if plan.is_events:
         return _with_events(RunReport(plan.venue, True, "", ""), plan, definitions, instance)
     if plan.with_instruments:
@@ -101,11 +104,29 @@ def _pools(plan: Plan, definitions: dg.Definitions, instance: dg.DagsterInstance
     return report
 
 
+def _world(plan: Plan, definitions: dg.Definitions, instance: dg.DagsterInstance) -> RunReport:
+    """Collect the plan's months or days of what belongs to no venue."""
+    area = AREAS[plan.venue]
+    job = definitions.resolve_job_def(area.job.name)
+    span = plan.months if area.by_month else plan.days
+    result = _run(job, plan.venue, span, lambda moment, _: moment, {}, instance)
+    shown = [_shown(result, asset) for asset in job.asset_layer.selected_asset_keys]
+    return RunReport(
+        plan.venue,
+        result.success,
+        result.run_id,
+        "" if result.success else _why(result),
+        rows_written=sum(int(one.get("rows_written", 0.0)) for one in shown),
+        rows_received=sum(int(one.get("dagster/row_count", 0.0)) for one in shown),
+        checks=_checks(result),
+    )
+
+
 def _run(
     job: dg.JobDefinition,
     venue: str,
     span: tuple[str, str],
-    key: Callable[[str, str], dg.MultiPartitionKey],
+    key: Callable[[str, str], str],
     configs: Mapping[str, Mapping[str, object]],
     instance: dg.DagsterInstance,
 ) -> dg.ExecuteInProcessResult:

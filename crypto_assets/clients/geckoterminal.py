@@ -24,7 +24,8 @@ import structlog
 
 from crypto_assets.clients.exchange_bars import RefusedRow
 from crypto_assets.clients.failures import NotListed, NotServed, Rejected
-from crypto_assets.clients.geckoterminal_library import Blocked, Library, Params, Reader, make_library
+from crypto_assets.clients.geckoterminal_library import Library, Params, Reader, make_library
+from crypto_assets.clients.http import Blocked
 from crypto_assets.clients.pacing import Pace
 from crypto_assets.clients.pool_rows import (
     Answer,

@@ -10,23 +10,20 @@ that is what is changed. Headers, paths, parameters and the request itself stay 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol, cast
 
-from crypto_assets.clients.failures import Malformed, NotListed, ProviderError, Rejected, Throttled, Unavailable
+from crypto_assets.clients.failures import Malformed, Unavailable
+from crypto_assets.clients.http import by_status
 from crypto_assets.clients.redirect import redirect_urls
-from crypto_assets.clients.transport import Transport, retry_after_seconds
+from crypto_assets.clients.transport import Transport
 
 _TIMEOUT_SECONDS = 10.0
 
 type Params = dict[str, str | int | float]
 # Makes rows of an answer; told when it was asked for, which is before whatever it says came about.
 type Reader[T] = Callable[[object, datetime], T]
-
-
-class Blocked(Rejected):
-    """This client or this place is not served, whatever it asks for (401, 403, 451)."""
 
 
 class Paths(Protocol):
@@ -108,7 +105,7 @@ def _classified(request: Callable[[], object]) -> object:
         return request()
     except httpx.HTTPStatusError as error:
         answer = error.response
-        raise _by_status(answer.status_code, answer.headers, answer.text) from error
+        raise by_status("geckoterminal", answer.status_code, answer.headers, answer.text) from error
     except httpx.DecodingError as error:  # half of a compressed answer
         raise _no_json(str(error), None) from error
     except httpx.HTTPError as error:
@@ -120,19 +117,6 @@ def _classified(request: Callable[[], object]) -> object:
         raise _no_json(error.doc, error.doc) from error
     except (ValueError, RecursionError) as error:  # other bytes than UTF-8, numbers of 5000 digits, a thousand brackets
         raise _no_json(f"{type(error).__name__}: {error}", getattr(error, "object", None)) from error
-
-
-def _by_status(status: int, headers: Mapping[str, str], body: str) -> ProviderError:
-    said = f"geckoterminal answered {status}: {' '.join(body[:200].split())}"
-    if status in {418, 429}:
-        wait = retry_after_seconds(headers)
-        return Throttled(said, way_out="Lower requests_per_minute in the universe.", retry_after_seconds=wait)
-    if status >= 500 or status == 408:
-        return Unavailable(said, way_out="It is asked again; see its status page.")
-    if status == 404:
-        return NotListed(said, way_out="It is gone, or never was: correct the universe if it names it.")
-    way_out = "`crypto-assets doctor` tries every provider; a region may be blocked."
-    return Blocked(said, way_out=way_out) if status in {401, 403, 451} else Rejected(said, way_out=way_out)
 
 
 def _no_json(came: str, payload: object) -> Malformed:

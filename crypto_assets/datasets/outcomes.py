@@ -6,7 +6,8 @@ any dataset is collected.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import dagster as dg
 
 from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.universe import UniverseError
 
 SHOWN = 200  # rows of a table in the UI
 
@@ -63,6 +65,22 @@ class EventOutcome:
             waited_seconds=max(self.waited_seconds, later.waited_seconds),
             **{name: getattr(self, name) + getattr(later, name) for name in sums},
         )
+
+
+type Described = dict[str, dg.MetadataValue[Any]]
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What a window came to.
+
+    Args:
+        outcomes: Of each of its series.
+        metadata: What the UI shows besides.
+    """
+
+    outcomes: Sequence[EventOutcome]
+    metadata: Described
 
 
 def tell(log: dg.DagsterLogManager, outcomes: Sequence[EventOutcome]) -> None:
@@ -129,6 +147,19 @@ def describe(outcomes: Sequence[EventOutcome], seconds: float) -> dict[str, dg.M
     if warnings:
         metadata["warnings"] = dg.MetadataValue.md("\n".join(f"- {line}" for line in warnings[:50]))
     return metadata
+
+
+@contextmanager
+def told_to_dagster() -> Iterator[None]:
+    """Our errors as Dagster's: a provider or a database may recover, a wrong name stays wrong however often it is tried.
+
+    Raises:
+        Failure: what went wrong.
+    """
+    try:
+        yield
+    except CryptoAssetsError as error:
+        raise dg.Failure(str(error), allow_retries=not isinstance(error, UniverseError)) from error
 
 
 def _record(one: EventOutcome) -> dict[str, str | int | float]:

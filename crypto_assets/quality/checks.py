@@ -273,9 +273,10 @@ def _per_series(
 
 
 def inside(table: Table, window: VenueWindow) -> tuple[ColumnElement[bool], ...]:
-    """The conditions that keep a statement inside the window."""
+    """The conditions that keep a statement inside the window; one without a venue holds every series."""
     at = time_of(table)
-    return (venue_of(table) == window.venue, at >= window.start, at < window.end)
+    span = (at >= window.start, at < window.end)
+    return (venue_of(table) == window.venue, *span) if window.venue else span
 
 
 def bar_seconds(rows: object) -> ColumnElement[int]:

@@ -75,7 +75,7 @@ def rows_are_accepted(table: Table, dataset: str) -> Look:
         q = quarantine.c
         refused = (
             select(q.venue, q.symbol, q.timeframe, func.count().label("refused"), func.max(q.reason).label("reason"))
-            .where(q.dataset == dataset, q.venue == window.venue)
+            .where(q.dataset == dataset, *((q.venue == window.venue,) if window.venue else ()))
             .where(q.last_seen_at > datetime.now(UTC) - REFUSED_WITHIN)
             .group_by(q.venue, q.symbol, q.timeframe)
         )

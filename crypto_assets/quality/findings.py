@@ -15,6 +15,8 @@ import dagster as dg
 
 from crypto_assets.partitions import (
     VenueWindow,
+    calendar_days,
+    calendar_months,
     day_key,
     join_day_key,
     join_key,
@@ -73,6 +75,8 @@ class Grid(StrEnum):
     MONTHS = "months"
     DAYS = "days"
     NETWORK_DAYS = "network_days"
+    CALENDAR_MONTHS = "calendar_months"
+    CALENDAR_DAYS = "calendar_days"
 
 
 def run_windows(
@@ -80,7 +84,8 @@ def run_windows(
 ) -> list[VenueWindow]:
     """The windows a check looks at: the run's partitions, or the open month or day where a check runs by itself.
 
-    Partitions of a venue alone stand for its whole history. On Grid.NETWORK_DAYS the windows' venues are networks.
+    Partitions of a venue alone stand for its whole history. On Grid.NETWORK_DAYS the windows' venues are networks; on the
+    calendar grids they are empty.
     """
     tags = context.run.tags
     is_partitioned = "dagster/partition" in tags or "dagster/asset_partition_range_start" in tags
@@ -90,6 +95,10 @@ def run_windows(
         start, end = datetime.combine(universe.history_from, time(), tzinfo=UTC), datetime.now(UTC)
         return [VenueWindow(venue, start, end) for venue in sorted(by_venue)]
     today, month = day_key(datetime.now(UTC)), month_key(datetime.now(UTC))
+    if grid is Grid.CALENDAR_MONTHS:
+        return calendar_months(keys or [month])
+    if grid is Grid.CALENDAR_DAYS:
+        return calendar_days(keys or [today])
     if grid is Grid.NETWORK_DAYS:
         return venue_days(keys or [join_network_key(today, network) for network in universe.dex.networks])
     if grid is Grid.DAYS:

@@ -5,7 +5,8 @@ and time. What does not: rules over rows (checks.py) and statements over ledgers
 
 Ledgers call the two parts of a series venue and symbol, whatever it is: for pools they hold the network's name and the
 pool's address. A dataset's own table may name them otherwise and says so in `Table.info`:
-`info["series"] = ("network", "pool_address")`; the default is `("venue", "symbol")`. `info["time"]` names the column by which
+`info["series"] = ("network", "pool_address")`; the default is `("venue", "symbol")`. A name that is no column stands for
+itself, where a table holds one series alone. `info["time"]` names the column by which
 rows lie in time; the default is `opened_at`.
 """
 
@@ -34,16 +35,14 @@ class SeriesKey:
         return self.dataset, self.venue, self.symbol, self.timeframe
 
 
-def venue_of(table: Table) -> Column[str]:
+def venue_of(table: Table) -> ColumnElement[str]:
     """The column of the venue, or of what stands in its place, as the network of a pool."""
-    named: Column[str] = table.c[_series(table)[0]]
-    return named
+    return _named(table, 0)
 
 
-def symbol_of(table: Table) -> Column[str]:
+def symbol_of(table: Table) -> ColumnElement[str]:
     """The column of the market, or of what stands in its place, as the address of a pool."""
-    named: Column[str] = table.c[_series(table)[1]]
-    return named
+    return _named(table, 1)
 
 
 def timeframe_of(table: Table) -> ColumnElement[str]:
@@ -71,12 +70,12 @@ def bar_identifiers(table: Table) -> dict[str, sql.Composable]:
     """The names of a table of bars for a statement with {table}, {venue}, {symbol} and {time}."""
     return {
         "table": sql.Identifier(str(table.schema), table.name),
-        "venue": sql.Identifier(venue_of(table).name),
-        "symbol": sql.Identifier(symbol_of(table).name),
+        "venue": sql.Identifier(str(venue_of(table).key)),
+        "symbol": sql.Identifier(str(symbol_of(table).key)),
         "time": sql.Identifier(time_of(table).name),
     }
 
 
-def _series(table: Table) -> tuple[str, str]:
-    venue, symbol = table.info.get("series", ("venue", "symbol"))
-    return venue, symbol
+def _named(table: Table, place: int) -> ColumnElement[str]:
+    name: str = table.info.get("series", ("venue", "symbol"))[place]
+    return table.c[name] if name in table.c else func.concat(name)

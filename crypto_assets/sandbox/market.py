@@ -41,6 +41,7 @@ LEVELS_USD = {
     "ADA": 0.7,
     "DOGE": 0.2,
     "BNB": 850.0,
+    "PAXG": 4_000.0,
     "LTC": 95.0,
     "LINK": 17.0,
     "TRX": 0.3,
@@ -59,9 +60,8 @@ DEFAULT_MARKETS: Mapping[str, Sequence[str]] = {
         ("binance", "mexc", "gate", "okx"),
         ("BTC/USDT", "ETH/USDT", "SOL/USDT", "XRP/USDT", "ADA/USDT", "DOGE/USDT", "ETH/BTC"),
     ),
-    **dict.fromkeys(
-        ("kraken", "coinbase", "binanceus"), ("BTC/USD", "ETH/USD", "SOL/USD", "XRP/USD", "ADA/USD", "BTC/USDT")
-    ),
+    **dict.fromkeys(("coinbase", "binanceus"), ("BTC/USD", "ETH/USD", "SOL/USD", "XRP/USD", "ADA/USD", "BTC/USDT")),
+    "kraken": ("BTC/USD", "ETH/USD", "SOL/USD", "XRP/USD", "ADA/USD", "BTC/USDT", "PAXG/USD"),
     "binanceusdm": ("BTC/USDT:USDT", "ETH/USDT:USDT", "XRP/USDT:USDT"),
 }
 

@@ -24,6 +24,7 @@ from crypto_assets.sandbox.clock import ClockError, SandboxClock, read_moment
 from crypto_assets.sandbox.config import HOST, SandboxConfig
 from crypto_assets.sandbox.faults import ON_ROWS, Fault, FaultError, FaultPlan, parse_faults, parse_models, spoil_rows
 from crypto_assets.sandbox.pools import NO_POOLS, PoolSource
+from crypto_assets.sandbox.providers import FORMATS as PROVIDER_FORMATS
 from crypto_assets.sandbox.trades import MarketSource
 from crypto_assets.sandbox.venues import FORMATS, VenueFormat
 from crypto_assets.sandbox.venues.exchange import Asked, Reply, UnreadableNumberError
@@ -62,7 +63,9 @@ class SandboxApp:
         self._counts = Counts()
         self._budgets = Budgets()
         self._counts_by_clock = False
-        self._formats: dict[str, VenueFormat] = {host: one for one in FORMATS for host in one.hosts}
+        self._formats: dict[str, VenueFormat] = {
+            host: one for one in (*FORMATS, *PROVIDER_FORMATS) for host in one.hosts
+        }
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -76,10 +79,11 @@ class SandboxApp:
         app.router.add_delete("/__sandbox__/limits", self._clear_limits)
         app.router.add_post("/__sandbox__/clock", self._set_clock)
         app.router.add_get("/{host}/{path:.*}", self._venue)
+        app.router.add_post("/{host}/{path:.*}", self._venue)  # nodes of chains are asked so
         return app
 
     async def _health(self, _request: web.Request) -> web.Response:
-        return web.json_response({"status": "ok", "venues": sorted(one.venue for one in FORMATS)})
+        return web.json_response({"status": "ok", "venues": sorted(one.venue for one in (*FORMATS, *PROVIDER_FORMATS))})
 
     async def _requests(self, _request: web.Request) -> web.Response:
         counts, budgets = self._counts, self._budgets
@@ -159,7 +163,10 @@ class SandboxApp:
     async def _answer(
         self, request: web.Request, form: VenueFormat, path: str, faults: Sequence[Fault]
     ) -> web.StreamResponse:
-        asked = Asked(form.venue, path, _query(request), self._source, faults, self._plan.seed, self._pools)
+        asked = Asked(
+            form.venue, path, _query(request), self._source, faults, self._plan.seed, self._pools,
+            body=await _body(request), clock=self._clock, host=request.match_info["host"],
+        )  # fmt: skip
         reply = _reply(form, asked)  # first, as it says what the request weighs
         wait = self._budgets.arrived(form.venue, reply.weight)
         used = {form.used_weight_header: str(self._budgets.used(form.venue))} if form.used_weight_header else {}
@@ -179,6 +186,17 @@ class SandboxApp:
 def _query(request: web.Request) -> dict[str, str]:
     """The query's parameters; one that comes several times has commas between its values."""
     return {name: ",".join(request.query.getall(name)) for name in request.query}
+
+
+async def _body(request: web.Request) -> object:
+    """What was posted, read as JSON; None where nothing was or it is none."""
+    if not request.can_read_body:
+        return None
+    try:
+        found: object = await request.json()
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return None
+    return found
 
 
 def _reply(form: VenueFormat, asked: Asked) -> Reply:
@@ -227,7 +245,10 @@ def _error_instead(form: VenueFormat, asked: Asked, fault: Fault) -> web.Respons
         if fault.retry_after is not None:
             headers["Retry-After"] = fault.retry_after
         if fault.as_json:
-            return web.json_response(form.error(status), status=status, headers=headers)
+            said = form.error(status)
+            if isinstance(said, str):  # a provider whose words are XML
+                return web.Response(text=said, content_type="text/xml", status=status, headers=headers)
+            return web.json_response(said, status=status, headers=headers)
         return web.Response(text="error", status=status, headers=headers)
     if fault.kind == "html_200":
         return web.Response(text=HTML, content_type="text/html", headers=headers)
@@ -238,12 +259,12 @@ def _written(reply: Reply, faults: Sequence[Fault]) -> web.Response:
     on_rows = [fault for fault in faults if fault.kind in ON_ROWS]
     if reply.rows is not None and on_rows:
         reply.rows[:] = spoil_rows(reply.rows, on_rows)
-    body = json.dumps(reply.payload, separators=(",", ":"))
+    body = json.dumps(reply.payload, separators=(",", ":")) if reply.text is None else reply.text
     if any(fault.kind == "truncated_json" for fault in faults):
         body = body[: len(body) * 2 // 3]
     skew = sum(fault.seconds for fault in faults if fault.kind == "clock_skew")
     headers = {"Date": _http_date(reply.now_ms + int(skew * 1000))}
-    return web.Response(text=body, status=reply.status, content_type="application/json", headers=headers)
+    return web.Response(text=body, status=reply.status, content_type=reply.content_type, headers=headers)
 
 
 def _http_date(milliseconds: int) -> str:

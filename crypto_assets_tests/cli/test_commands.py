@@ -126,7 +126,7 @@ def test_features_are_computed_shown_and_reported(
     page = crypto_assets("features", "report", "--venue", "okx", "--html", str(tmp_path / "features.html"))
     assert page.returncode == 0, page.stderr
     assert re.search(
-        r"0 of \d+ values in 2 series changed when the future was taken away", " ".join(page.stdout.split())
+        r"0 of [\d,]+ values in 2 series changed when the future was taken away", " ".join(page.stdout.split())
     )
     written = (tmp_path / "features.html").read_text()
     assert "<svg" in written
@@ -135,7 +135,7 @@ def test_features_are_computed_shown_and_reported(
 
 def test_features_and_indicators_are_listed_without_a_database() -> None:
     features = CliRunner(env={"COLUMNS": "220"}).invoke(app, ["features", "list"])
-    assert "87 features, version " in features.stdout
+    assert "126 features, version " in features.stdout
     indicators = CliRunner(env={"COLUMNS": "220"}).invoke(app, ["features", "list", "--indicators"])
     assert "51 indicators." in indicators.stdout
 

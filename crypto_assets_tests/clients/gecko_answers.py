@@ -31,11 +31,12 @@ class Reply:
 
 @dataclass
 class Asked:
-    """One request: its path below the API's, its query, its headers."""
+    """One request: its path below the API's, its query, its headers, what was posted."""
 
     path: str
     query: dict[str, str]
     headers: dict[str, str]
+    body: bytes = b""
 
 
 type Answering = Callable[[Asked], Reply]
@@ -59,7 +60,8 @@ class Stub:
 
 
 @contextmanager
-def stub_server() -> Iterator[Stub]:
+def stub_server(prefix: str = PREFIX) -> Iterator[Stub]:
+    """A stub whose paths all begin so, which is left out of what it notes."""
     stub = Stub()
 
     class Handler(BaseHTTPRequestHandler):
@@ -69,19 +71,22 @@ def stub_server() -> Iterator[Stub]:
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             path = unquote(parts.path)
-            assert path.startswith(PREFIX), path
-            asked = Asked(path.removeprefix(PREFIX), dict(parse_qsl(parts.query)), dict(self.headers))
+            assert path.startswith(prefix), path
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            asked = Asked(path.removeprefix(prefix), dict(parse_qsl(parts.query)), dict(self.headers), body)
             stub.asked.append(asked)
             reply = stub.answer(asked)
             if reply.cut:
                 self.close_connection = True
                 return
-            body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+            said = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
             self.send_response(reply.status)
-            for name, value in {"Content-Length": str(len(body)), **reply.headers}.items():
+            for name, value in {"Content-Length": str(len(said)), **reply.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(said)
+
+        do_POST = do_GET  # noqa: N815 - the name that the server looks for
 
         def log_message(self, *_: object) -> None:
             pass

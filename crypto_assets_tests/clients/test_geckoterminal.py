@@ -13,7 +13,7 @@ import pytest
 
 from crypto_assets.clients.failures import NotServed
 from crypto_assets.clients.geckoterminal import GeckoTerminal
-from crypto_assets.clients.geckoterminal_library import Blocked
+from crypto_assets.clients.http import Blocked
 from crypto_assets.universe_rules import POOL_TIMEFRAMES, TIMEFRAME_LENGTH, DexRules
 from crypto_assets_tests.clients.gecko_answers import (
     Asked,

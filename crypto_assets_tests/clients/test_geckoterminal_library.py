@@ -21,7 +21,8 @@ from geckoterminal_py import GeckoTerminalAsyncClient, GeckoTerminalSyncClient
 from crypto_assets.clients import geckoterminal_library
 from crypto_assets.clients.failures import Malformed, NotListed, ProviderError, Rejected, Throttled, Unavailable
 from crypto_assets.clients.geckoterminal import GeckoTerminal
-from crypto_assets.clients.geckoterminal_library import Blocked, make_library
+from crypto_assets.clients.geckoterminal_library import make_library
+from crypto_assets.clients.http import Blocked
 from crypto_assets.clients.pool_rows import parse_pool, parse_pools
 from crypto_assets.clients.pool_trade_rows import parse_pool_bars
 from crypto_assets.clients.transport import RetryPolicy, Transport

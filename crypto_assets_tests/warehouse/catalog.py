@@ -39,7 +39,8 @@ type Catalog = dict[str, dict[str, object]]
 
 
 def load_tables() -> None:
-    """Import every dataset's table.py, so that METADATA holds all Tables."""
+    """Import every dataset's table.py and those that datasets share, so that METADATA holds all Tables."""
+    importlib.import_module("crypto_assets.schema.operations")
     for found in pkgutil.walk_packages(crypto_assets.datasets.__path__, "crypto_assets.datasets."):
         if found.name.endswith(".table"):
             importlib.import_module(found.name)

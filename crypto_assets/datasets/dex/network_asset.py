@@ -9,24 +9,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 from pydantic import Field
 from sqlalchemy import Table
 
 from crypto_assets.clients.geckoterminal import GeckoTerminal
-from crypto_assets.datasets.outcomes import EventOutcome, describe, judge, tell
-from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.datasets.outcomes import Collected, Described, EventOutcome, describe, judge, tell, told_to_dagster
 from crypto_assets.partitions import Grids, VenueWindow, venue_days
 from crypto_assets.resources import PoolClients, UniverseFile
 from crypto_assets.schema.dagster_schema import table_schema
-from crypto_assets.universe import Universe, UniverseError
+from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import Warehouse
 
 POOL = "dex"  # how many networks are asked at once; its limit stands in dagster.yaml
-
-type Described = dict[str, dg.MetadataValue[Any]]
 
 
 class PoolConfig(dg.Config):
@@ -69,19 +65,6 @@ class NetworkRun[C: dg.Config]:
         if not is_open:
             self.log.warning("%s: what stood in a list of the past cannot be asked for; nothing is done.", self.network)
         return is_open
-
-
-@dataclass(frozen=True)
-class Collected:
-    """What a window came to.
-
-    Args:
-        outcomes: Of each of its series.
-        metadata: What the UI shows besides.
-    """
-
-    outcomes: Sequence[EventOutcome]
-    metadata: Described
 
 
 @dataclass(frozen=True)
@@ -132,7 +115,7 @@ def network_asset[C: dg.Config](
         began = time.monotonic()
         outcomes: list[EventOutcome] = []
         metadata: Described = {}
-        try:
+        with told_to_dagster():
             universe = universe_file.in_force().universe
             for window in venue_days(context.partition_keys):
                 universe.network(window.venue)  # refuses one that was taken out of the file
@@ -147,9 +130,6 @@ def network_asset[C: dg.Config](
                 metadata |= done.metadata
             tell(context.log, outcomes)
             judge(outcomes, universe.bounds.max_failed_market_share)
-        except CryptoAssetsError as error:
-            # A provider or a database may recover; a wrong name stays wrong however often it is tried.
-            raise dg.Failure(str(error), allow_retries=not isinstance(error, UniverseError)) from error
         return dg.MaterializeResult(metadata=describe(outcomes, time.monotonic() - began) | metadata)
 
     run.__name__ = dataset.rpartition("/")[2]

@@ -8,7 +8,7 @@ cores and the server busy, without a second's start of a process and its memory 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ import numpy as np
 from sqlalchemy import Table
 
 from crypto_assets.datasets.features.blocks import Block, blocks_of, stretches
+from crypto_assets.datasets.features.shared import Shared
 from crypto_assets.datasets.features.source import Source
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.indicators.declaration import Floats, Singles, Times
@@ -61,6 +62,7 @@ class Derived:
 
     Args:
         known: Values that are not null, by column.
+        due: Rows in which a column can have one: an optional column's, those from the first on that has it; left out, all.
     """
 
     key: SeriesKey
@@ -68,11 +70,22 @@ class Derived:
     known: Mapping[str, int] = field(default_factory=dict)
     first: datetime | None = None
     last: datetime | None = None
+    due: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def values_known(self) -> int:
+        """Values that are not null."""
+        return sum(self.known.values())
+
+    @property
+    def values_due(self) -> int:
+        """Values that could be."""
+        return sum(self.due.get(name, self.rows) for name in self.known)
 
     @property
     def coverage(self) -> float:
-        """Share of values that are not null; 0 for no row."""
-        return sum(self.known.values()) / (self.rows * len(self.known)) if self.rows and self.known else 0.0
+        """Share of the values due that are not null; 0 for no row."""
+        return self.values_known / self.values_due if self.values_due else 0.0
 
 
 @dataclass(frozen=True)
@@ -143,6 +156,7 @@ def derive[Work: Task](
     build: Callable[[Source, Work], Rows],
     constants: Mapping[str, str],
     tell: Callable[[Derived], None] = lambda _derived: None,
+    optional: Collection[str] = (),
 ) -> list[Derived]:
     """Compute each task and put its rows in the place of the stored ones, a transaction each.
 
@@ -152,10 +166,11 @@ def derive[Work: Task](
         build: From a market's blocks to its rows; called in several threads.
         constants: Columns with one value for all rows, such as source.
         tell: Called with each result, in this thread.
+        optional: Columns that a market may well not have.
     """
 
     def work(source: Source, task: Work) -> Derived:
-        return _store(warehouse, table, task, build(source, task), constants)
+        return _store(warehouse, table, task, build(source, task), constants, optional)
 
     results = []
     for derived in in_threads(warehouse, tasks, work):
@@ -196,11 +211,12 @@ def _sources(warehouse: Warehouse, as_of: datetime | None) -> Iterator[Callable[
     """A source for the calling thread, opened when it first asks; all are closed at the end."""
     mine = local()
     opened = []
+    shared = Shared()
 
     def source_of() -> Source:
         if not hasattr(mine, "source"):
             context = reading(warehouse)
-            mine.source = Source(context.__enter__(), as_of)
+            mine.source = Source(context.__enter__(), as_of, shared=shared)
             opened.append(context)
         source: Source = mine.source
         return source
@@ -212,7 +228,14 @@ def _sources(warehouse: Warehouse, as_of: datetime | None) -> Iterator[Callable[
             context.__exit__(None, None, None)
 
 
-def _store(warehouse: Warehouse, table: Table, task: Task, rows: Rows, constants: Mapping[str, str]) -> Derived:
+def _store(
+    warehouse: Warehouse,
+    table: Table,
+    task: Task,
+    rows: Rows,
+    constants: Mapping[str, str],
+    optional: Collection[str],
+) -> Derived:
     key = task.key
     where = {"venue": key.venue, "symbol": key.symbol, "timeframe": key.timeframe}
     length = np.timedelta64(int(TIMEFRAME_LENGTH[key.timeframe].total_seconds()), "s")
@@ -234,7 +257,14 @@ def _store(warehouse: Warehouse, table: Table, task: Task, rows: Rows, constants
         moment.astype("datetime64[us]").item().replace(tzinfo=UTC)
         for moment in (rows.opened_at.min(), rows.opened_at.max())
     )
-    return Derived(key, len(rows.opened_at), known, first, last)
+    due = {name: _rows_from_first(rows.columns[name]) for name in optional}
+    return Derived(key, len(rows.opened_at), known, first, last, due)
+
+
+def _rows_from_first(values: Column) -> int:
+    """Rows from the first on that has a value; 0 where none has."""
+    is_known = np.isfinite(values)
+    return len(values) - int(np.argmax(is_known)) if is_known.any() else 0
 
 
 def joined(parts: Sequence[Rows], names: Sequence[str]) -> Rows:

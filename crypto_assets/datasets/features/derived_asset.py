@@ -133,8 +133,8 @@ def describe(results: Sequence[Derived], seconds: float) -> Metadata:
 
 
 def _share(results: Sequence[Derived]) -> float:
-    values = sum(one.rows * len(one.known) for one in results)
-    return sum(sum(one.known.values()) for one in results) / values if values else 0.0
+    due = sum(one.values_due for one in results)
+    return sum(one.values_known for one in results) / due if due else 0.0
 
 
 def _market(one: Derived) -> dict[str, str | int | float]:

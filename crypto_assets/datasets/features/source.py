@@ -6,23 +6,27 @@ What belongs here: reading market.ohlcv and quality.coverage for what is derived
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, FromClause, Select, Table, func, literal, select
 
+from crypto_assets.datasets.features.shared import Shared
 from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv
 from crypto_assets.indicators.declaration import Bars, Floats, Times
 from crypto_assets.indicators.segments import MarketBars, Spans, join_quiet
 from crypto_assets.quality.coverage import SeriesKey
 from crypto_assets.quality.gaps import State
 from crypto_assets.schema.bookkeeping import collected_ranges, coverage
-from crypto_assets.universe import TIMEFRAME_LENGTH, DexRules
+from crypto_assets.universe import TIMEFRAME_LENGTH, DexRules, Universe
+from crypto_assets.universe_sources import SentimentRules
 from crypto_assets.warehouse.read import Reader
 from crypto_assets.warehouse.revisions import as_of as as_of_statement
 
+DEFAULT_SCORER = SentimentRules().features_scorer
 _PRICES = ("open", "high", "low", "close")
 
 
@@ -34,22 +38,32 @@ class Source:
         reader: Open connections.
         as_of: Rows as they stood at this moment, from audit.revisions; None for the present ones.
         dex: Which tokens stand for a currency, and when a pool is dead; None where nothing of pools is read.
+        scorer: Whose scores of headlines count.
         known_by: Only rows with `known_at` up to this moment, for the look-ahead proof; None for all. It holds for `stands`
             and what rests on it.
         held: What has been asked of `holds` and `holds_any`.
+        shared: What is alike for all markets, made once for all threads of a run.
     """
 
     reader: Reader
     as_of: datetime | None = None
     dex: DexRules | None = None
+    scorer: str = DEFAULT_SCORER
     known_by: datetime | None = None
     held: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
+    shared: Shared = field(default_factory=Shared, compare=False, repr=False)
+
+    def by_rules_of(self, universe: Universe) -> Source:
+        """The same with what the universe says of pools and headlines."""
+        return replace(self, dex=universe.dex, scorer=universe.sentiment.features_scorer)
 
     def holds(self, table: Table, venue: str) -> bool:
         """Whether a table may have any row of a venue: asked once, so that its markets need not be asked one by one."""
-        if self.as_of is not None:
-            return True
-        return self.holds_any(table, venue, table.c.venue == venue)
+        return self.may_hold(table, venue, table.c.venue == venue)
+
+    def may_hold(self, table: Table, name: str, where: ColumnElement[bool]) -> bool:
+        """As `holds_any`, but what is gone now may have been there at a moment of the past."""
+        return self.as_of is not None or self.holds_any(table, name, where)
 
     def holds_any(self, table: Table, name: str, where: ColumnElement[bool]) -> bool:
         """Whether any row of a table meets a condition now: asked once for each name of a condition."""
@@ -139,6 +153,12 @@ def times(rows: pa.Table, name: str) -> Times:
     """A column of times as datetime64[us], UTC."""
     integers = rows.column(name).cast(pa.timestamp("us", "UTC")).cast(pa.int64()).combine_chunks()
     return np.asarray(integers.to_numpy(zero_copy_only=False), dtype=np.int64).view("datetime64[us]")
+
+
+def days(rows: pa.Table, name: str) -> NDArray[np.int64]:
+    """A column of dates as days since 1970."""
+    whole = rows.column(name).cast(pa.date32()).cast(pa.int32()).combine_chunks()
+    return np.asarray(whole.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def floats(rows: pa.Table, name: str) -> Floats:

@@ -14,12 +14,11 @@ from pydantic import Field
 from sqlalchemy import Table
 
 from crypto_assets.clients.exchange import Exchange
-from crypto_assets.datasets.outcomes import EventOutcome, describe, judge, tell
-from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.datasets.outcomes import EventOutcome, describe, judge, tell, told_to_dagster
 from crypto_assets.partitions import Grids, VenueWindow, venue_days
 from crypto_assets.resources import Exchanges, UniverseFile
 from crypto_assets.schema.dagster_schema import table_schema
-from crypto_assets.universe import Market, Universe, UniverseError, market_window
+from crypto_assets.universe import Market, Universe, market_window
 from crypto_assets.warehouse.connection import Warehouse
 
 # Collected every five minutes: three missed rounds are worth a look, nine mean that it stands still.
@@ -95,7 +94,7 @@ def event_asset[C: EventConfig](
         exchanges: dg.ResourceParam[Exchanges],
     ) -> dg.MaterializeResult[None]:
         began = time.monotonic()
-        try:
+        with told_to_dagster():
             universe = universe_file.in_force().universe
             outcomes: list[EventOutcome] = []
             for window in venue_days(context.partition_keys):
@@ -106,9 +105,6 @@ def event_asset[C: EventConfig](
                     exchange.close()
             tell(context.log, outcomes)
             judge(outcomes, universe.bounds.max_failed_market_share)
-        except CryptoAssetsError as error:
-            # A venue or a database may recover; a wrong symbol stays wrong however often it is tried.
-            raise dg.Failure(str(error), allow_retries=not isinstance(error, UniverseError)) from error
         return dg.MaterializeResult(metadata=describe(outcomes, time.monotonic() - began))
 
     run.__name__ = dataset.rpartition("/")[2]

@@ -7,6 +7,7 @@ What belongs here: types and the two or three lines each format would repeat. Wh
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -49,6 +50,8 @@ class Reply:
             are none.
         now_ms: The venue's clock, for the Date header.
         weight: What the request counts for in the venue's budget.
+        text: What is written in place of JSON, as XML; None for JSON.
+        content_type: Of the text.
     """
 
     payload: object
@@ -56,6 +59,8 @@ class Reply:
     status: int = 200
     rows: list[object] | None = None
     weight: int = 1
+    text: str | None = None
+    content_type: str = "application/json"
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,13 @@ class Offers:
 
 @dataclass(frozen=True)
 class Asked:
-    """A request to a venue: path and query, the sources, the faults that strike it, the seed of books."""
+    """A request to a venue: path and query, the sources, the faults that strike it, the seed of books.
+
+    Args:
+        body: What was posted, read as JSON; None for a plain request.
+        clock: The present, epoch milliseconds, for what has no market.
+        host: Which of the format's hosts was asked.
+    """
 
     venue: str
     path: str
@@ -79,6 +90,9 @@ class Asked:
     faults: Sequence[Fault] = field(default_factory=tuple)
     seed: int = 0
     pools: PoolSource = NO_POOLS
+    body: object = None
+    clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    host: str = ""
 
     def now(self, symbol: str | None = None) -> int:
         """The venue's clock."""

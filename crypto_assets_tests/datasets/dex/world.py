@@ -22,9 +22,10 @@ from crypto_assets.clients.breaker import BreakerStatus
 from crypto_assets.clients.geckoterminal import GeckoTerminal
 from crypto_assets.clients.pacing import Usage
 from crypto_assets.clients.transport import RetryPolicy
-from crypto_assets.datasets.dex.network_asset import Collected, NetworkRun
+from crypto_assets.datasets.dex.network_asset import NetworkRun
 from crypto_assets.datasets.dex.watchlist.asset import Entry, WatchlistConfig, build_rows, follow_watchlist
 from crypto_assets.datasets.dex.watchlist.table import watchlist
+from crypto_assets.datasets.outcomes import Collected
 from crypto_assets.partitions import VenueWindow
 from crypto_assets.quality.coverage import read_gaps
 from crypto_assets.sandbox.config import DEFAULT_SEED

@@ -18,8 +18,8 @@ from sqlalchemy import select
 
 from crypto_assets.clients.pool_rows import Dex
 from crypto_assets.datasets.dex.dexes.table import DATASET, dexes
-from crypto_assets.datasets.dex.network_asset import Collected, Described, NetworkRun, network_asset
-from crypto_assets.datasets.outcomes import EventOutcome
+from crypto_assets.datasets.dex.network_asset import NetworkRun, network_asset
+from crypto_assets.datasets.outcomes import Collected, Described, EventOutcome
 from crypto_assets.partitions import Grids
 from crypto_assets.quality.coverage import TICK
 from crypto_assets.warehouse.collected import mark_collected

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from crypto_assets.clients.failures import NotListed
 from crypto_assets.clients.geckoterminal import GeckoTerminal
-from crypto_assets.datasets.dex.network_asset import Collected, NetworkRun, Order, PoolConfig, network_asset
+from crypto_assets.datasets.dex.network_asset import NetworkRun, Order, PoolConfig, network_asset
 from crypto_assets.datasets.dex.pool_ohlcv.collect import (
     Turned,
     newest_first,
@@ -30,6 +30,7 @@ from crypto_assets.datasets.dex.pool_ohlcv.table import DATASET, pool_ohlcv, ser
 from crypto_assets.datasets.dex.pool_polling import PoolPolls, count_watched, poll_pools
 from crypto_assets.datasets.dex.pools.table import pool_births
 from crypto_assets.datasets.dex.watchlist.table import WatchedPool
+from crypto_assets.datasets.outcomes import Collected
 from crypto_assets.datasets.polls import Visit
 from crypto_assets.partitions import Grids
 from crypto_assets.quality.coverage import SeriesKey

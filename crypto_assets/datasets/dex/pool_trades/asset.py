@@ -15,7 +15,7 @@ import dagster as dg
 
 from crypto_assets.clients.failures import Malformed, NotListed, ProviderError
 from crypto_assets.clients.geckoterminal import GeckoTerminal
-from crypto_assets.datasets.dex.network_asset import Collected, NetworkRun, Order, PoolConfig, network_asset
+from crypto_assets.datasets.dex.network_asset import NetworkRun, Order, PoolConfig, network_asset
 from crypto_assets.datasets.dex.pool_polling import PoolPolls, poll_pools
 from crypto_assets.datasets.dex.pool_trades.collect import store_page
 from crypto_assets.datasets.dex.pool_trades.continuity import series_of
@@ -23,7 +23,7 @@ from crypto_assets.datasets.dex.pool_trades.rhythm import interval_for, quiet_in
 from crypto_assets.datasets.dex.pool_trades.table import DATASET, pool_trades
 from crypto_assets.datasets.dex.pools.table import Pace, recent_paces
 from crypto_assets.datasets.dex.watchlist.table import WatchedPool, watched_pools
-from crypto_assets.datasets.outcomes import EventOutcome
+from crypto_assets.datasets.outcomes import Collected, EventOutcome
 from crypto_assets.datasets.polls import Visit
 from crypto_assets.partitions import Grids
 from crypto_assets.warehouse.limits import read_polls

@@ -20,11 +20,11 @@ from crypto_assets.clients.exchange_bars import Floats, RefusedRow
 from crypto_assets.clients.failures import Malformed, ProviderError
 from crypto_assets.clients.pool_rows import Answer, PoolRow
 from crypto_assets.clients.trade_rows import Texts
-from crypto_assets.datasets.dex.network_asset import Collected, Described, NetworkRun, Order, network_asset
+from crypto_assets.datasets.dex.network_asset import NetworkRun, Order, network_asset
 from crypto_assets.datasets.dex.pools.lives import Gone, living, note_gone, note_seen
 from crypto_assets.datasets.dex.pools.table import DATASET, WINDOWS, pools
 from crypto_assets.datasets.dex.watchlist.table import watched_pools
-from crypto_assets.datasets.outcomes import EventOutcome
+from crypto_assets.datasets.outcomes import Collected, Described, EventOutcome
 from crypto_assets.partitions import Grids
 from crypto_assets.quality.coverage import TICK
 from crypto_assets.warehouse.quarantine import Refused, quarantine

@@ -17,11 +17,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from sqlalchemy import Text, select
 
-from crypto_assets.datasets.dex.network_asset import Collected, Described, NetworkRun, network_asset
+from crypto_assets.datasets.dex.network_asset import NetworkRun, network_asset
 from crypto_assets.datasets.dex.pools.table import dead_pools
 from crypto_assets.datasets.dex.watchlist.resolve import Resolved, resolve
 from crypto_assets.datasets.dex.watchlist.table import DATASET, watchlist
-from crypto_assets.datasets.outcomes import EventOutcome
+from crypto_assets.datasets.outcomes import Collected, Described, EventOutcome
 from crypto_assets.partitions import Grids
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.read import read_frame

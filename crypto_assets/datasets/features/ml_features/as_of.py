@@ -43,7 +43,7 @@ def newest_known(
         observed_at: Of the rows.
         max_age: A row known longer ago than this counts no more; None for no bound.
     """
-    order = np.lexsort((observed_at, known_at))
+    order = _in_order(known_at, observed_at)
     known, observed = known_at[order], observed_at[order]
     # Rows that speak of a time older than one known before them never count: carry on the better one's position.
     counts = observed == np.maximum.accumulate(observed) if len(observed) else np.zeros(0, dtype=bool)
@@ -72,6 +72,15 @@ def join_known(
             joined[name].append(np.where(at >= 0, values[np.maximum(at, 0)], np.nan) if len(values) else _nothing(at))
     nothing = np.full(len(decided_at), np.nan)
     return {name: _median(found) if found else nothing for name, found in joined.items()}
+
+
+def _in_order(known_at: Times, observed_at: Times) -> NDArray[np.int64]:
+    """The positions by `known_at`, then `observed_at`. What is in that order already need not be sorted for each market."""
+    is_later, is_same = known_at[1:] > known_at[:-1], known_at[1:] == known_at[:-1]
+    if np.all(is_later | (is_same & (observed_at[1:] >= observed_at[:-1]))):
+        return np.arange(len(known_at), dtype=np.int64)
+    order: NDArray[np.int64] = np.lexsort((observed_at, known_at)).astype(np.int64)
+    return order
 
 
 def _nothing(like: NDArray[np.int64]) -> Floats:

@@ -24,8 +24,9 @@ def build_asset(grids: Grids) -> dg.AssetsDefinition:
         compute_window,
         description="What a model may know of each market at each bar's close, month × venue.",
         # Features come from bars in one pass; indicators only go before, so that a run checks them first.
-        # Trades, books and pools are left out, though features rest on them: their grids are days and networks, and automation
-        # would make each month of each venue wait for those that have nothing to do with it. What is not there is null.
+        # Trades, books, pools, the economy, chains and news are left out, though features rest on them: their grids are others,
+        # and automation would make each month of each venue wait for those that have nothing to do with it. What is not there
+        # is null.
         after=[INDICATORS],
         about={"version": feature_version()},
         report=report_metadata,

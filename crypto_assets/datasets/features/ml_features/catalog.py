@@ -2,8 +2,7 @@
 
 What belongs here: putting the sets together. What does not: features (…_set.py).
 
-A new set (macro, on-chain, fees, sentiment) is one more entry of `FEATURE_SETS`, a migration with
-its columns, and its inputs in inputs.py.
+A new set is one more entry of `FEATURE_SETS`, a migration with its columns, and its inputs in inputs.py.
 """
 
 from __future__ import annotations
@@ -19,11 +18,17 @@ from crypto_assets.datasets.features.ml_features.calendar_set import CALENDAR
 from crypto_assets.datasets.features.ml_features.cross_market_set import CROSS_MARKET
 from crypto_assets.datasets.features.ml_features.declaration import Feature, FeatureSet
 from crypto_assets.datasets.features.ml_features.dex_set import DEX
+from crypto_assets.datasets.features.ml_features.fees_set import FEES
+from crypto_assets.datasets.features.ml_features.macro_set import MACRO
 from crypto_assets.datasets.features.ml_features.market_set import MARKET
+from crypto_assets.datasets.features.ml_features.onchain_set import ONCHAIN
 from crypto_assets.datasets.features.ml_features.order_flow_set import ORDER_FLOW
+from crypto_assets.datasets.features.ml_features.sentiment_set import SENTIMENT
 from crypto_assets.errors import CryptoAssetsError
 
-FEATURE_SETS: tuple[FeatureSet, ...] = (MARKET, CROSS_MARKET, CALENDAR, ORDER_FLOW, DEX)
+FEATURE_SETS: tuple[FeatureSet, ...] = (
+    MARKET, CROSS_MARKET, CALENDAR, ORDER_FLOW, DEX, MACRO, ONCHAIN, FEES, SENTIMENT,
+)  # fmt: skip
 FEATURES: Mapping[str, Feature] = {one.name: one for chosen in FEATURE_SETS for one in chosen.features}
 # What decides on a value: formulas, the rules at holes, the history, the join. Tables, checks and reports do not.
 _CODE = {
@@ -31,7 +36,9 @@ _CODE = {
     "crypto_assets.datasets.features": ("blocks", "source"),
     "crypto_assets.datasets.features.ml_features": (
         "as_of", "calendar_set", "columns", "cross_market", "cross_market_set", "declaration", "dex_pools", "dex_set",
-        "dex_trades", "engine", "inputs", "market_set", "order_flow", "order_flow_set", "pool_totals", "scaling",
+        "dex_trades", "editions", "engine", "fees", "fees_set", "inputs", "macro", "macro_set", "market_set",
+        "news_totals", "onchain", "onchain_set", "order_flow", "order_flow_set", "pool_totals", "scaling", "sentiment",
+        "sentiment_set", "vintages",
     ),
 }  # fmt: skip
 _ENGINES = ("ta-lib", "pandas-ta", "numpy", "pandas")

@@ -7,7 +7,6 @@ What belongs here: names, severities and the reasons of what blocks. What does n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from dagster import AssetCheckSeverity
 
@@ -37,7 +36,7 @@ _SLOWEST = max(one.horizon + one.scaling.warm_up for one in FEATURES.values())
 
 
 def _again(source: Source, key: SeriesKey, peers: Sequence[SeriesKey], block: Block, universe: Universe) -> Rows:
-    world = read_world(replace(source, dex=universe.dex), key, peers, block, universe.features.reference)
+    world = read_world(source.by_rules_of(universe), key, peers, block, universe.features.reference)
     return features_in(world, block, tuple(FEATURES.values()))
 
 

@@ -2,8 +2,7 @@
 
 What belongs here: one declaration an input: its rows, columns and how old they may be. What does not: the join (as_of.py).
 
-An input that comes later (macro, on-chain, fees, sentiment) is one more entry of `INPUTS` and a
-feature set that names it; the engine stays as it is.
+A new input is one more entry of `INPUTS` and a feature set that names it; the engine stays as it is.
 """
 
 from __future__ import annotations
@@ -19,12 +18,27 @@ from crypto_assets.datasets.features.ml_features.as_of import KnownRows
 from crypto_assets.datasets.features.ml_features.dex_pools import POOL_COLUMNS, pools_known
 from crypto_assets.datasets.features.ml_features.dex_set import DAY as DEX_DAY
 from crypto_assets.datasets.features.ml_features.dex_trades import POOL_FLOW_COLUMNS, pool_flow
+from crypto_assets.datasets.features.ml_features.fees import (
+    FEE_COLUMNS,
+    OWN_FEE_COLUMNS,
+    fees_known,
+    own_fees_known,
+)
+from crypto_assets.datasets.features.ml_features.fees_set import DAY as FEE_DAY
+from crypto_assets.datasets.features.ml_features.macro import MACRO_COLUMNS, macro_known
+from crypto_assets.datasets.features.ml_features.onchain import ONCHAIN_COLUMNS, onchain_known
 from crypto_assets.datasets.features.ml_features.order_flow import (
     BOOK_COLUMNS,
     BOOK_MAX_AGE,
     FLOW_COLUMNS,
     newest_books,
     trade_flow,
+)
+from crypto_assets.datasets.features.ml_features.sentiment import (
+    MOOD_COLUMNS,
+    NEWS_COLUMNS,
+    mood_known,
+    news_known,
 )
 from crypto_assets.datasets.features.source import Source
 from crypto_assets.quality.coverage import SeriesKey
@@ -89,5 +103,12 @@ INPUTS: Mapping[str, AsOfInput] = {
         # Added up for the very decision. A year of a large network's pools is millions of snapshots: only what is needed.
         AsOfInput("dex_pools", POOL_COLUMNS, pools_known, max_age_bars=0, reach_bars=DEX_DAY),
         AsOfInput("dex_trades", POOL_FLOW_COLUMNS, pool_flow, max_age_bars=0, reach_bars=DEX_DAY),
+        # Told for the very decision, too; how old a value may be stands beside each series, where it differs (macro.py, …).
+        AsOfInput("macro", MACRO_COLUMNS, macro_known, max_age_bars=0, reach_bars=0),
+        AsOfInput("onchain", ONCHAIN_COLUMNS, onchain_known, max_age_bars=0, reach_bars=0),
+        AsOfInput("fees", FEE_COLUMNS, fees_known, max_age_bars=0, reach_bars=FEE_DAY),
+        AsOfInput("own_fees", OWN_FEE_COLUMNS, own_fees_known, max_age_bars=0, reach_bars=FEE_DAY),
+        AsOfInput("news", NEWS_COLUMNS, news_known, max_age_bars=0, reach_bars=0),
+        AsOfInput("mood", MOOD_COLUMNS, mood_known, max_age_bars=0, reach_bars=0),
     )
 }

@@ -5,7 +5,7 @@ What belongs here: reading for use. What does not: computing (engine.py) and sto
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -19,7 +19,7 @@ from crypto_assets.datasets.features.ml_features.catalog import choose_features,
 from crypto_assets.datasets.features.ml_features.declaration import Feature
 from crypto_assets.datasets.features.ml_features.run import CrossMarkets, add_up, build_rows
 from crypto_assets.datasets.features.ml_features.table import ml_features
-from crypto_assets.datasets.features.source import Source
+from crypto_assets.datasets.features.source import DEFAULT_SCORER, Source
 from crypto_assets.datasets.market.ohlcv.table import DATASET as BARS
 from crypto_assets.datasets.market.ohlcv.table import ohlcv
 from crypto_assets.errors import CryptoAssetsError
@@ -50,6 +50,7 @@ def load_features(  # noqa: PLR0913 - a question has as many parts
     *,
     reference: str = DEFAULT_REFERENCE,
     dex: DexRules = DEFAULT_DEX,
+    scorer: str = DEFAULT_SCORER,
 ) -> pd.DataFrame:
     """Features of bars that open in [start, end), by symbol and time.
 
@@ -65,6 +66,7 @@ def load_features(  # noqa: PLR0913 - a question has as many parts
         columns: Names of features, in the order wanted; None for all.
         reference: With `as_of`, the base currency that others are compared with, as the universe has it.
         dex: With `as_of`, which tokens stand for a currency, as the universe has it.
+        scorer: With `as_of`, whose scores of headlines count, as the universe has it.
 
     Returns:
         venue, symbol, timeframe, opened_at, known_at (UTC), the features (float32, NaN for null), version. Rebuilt rows are
@@ -88,7 +90,11 @@ def load_features(  # noqa: PLR0913 - a question has as many parts
         else:
             _refuse_before_first(reader, chosen, as_of)
     if as_of is not None:
-        frame = _rebuilt(warehouse, chosen, stored, (start, end), as_of, features, reference, dex)
+
+        def by_rules(source: Source) -> Source:
+            return replace(source, dex=dex, scorer=scorer)
+
+        frame = _rebuilt(warehouse, chosen, stored, (start, end), as_of, features, reference, by_rules)
     if frame.empty:
         there = ", ".join(key.symbol for key in chosen)
         raise FeaturesRefused(
@@ -131,7 +137,7 @@ def _rebuilt(
     as_of: datetime,
     features: Sequence[Feature],
     reference: str,
-    dex: DexRules,
+    by_rules: Callable[[Source], Source],
 ) -> pd.DataFrame:
     timeframe = keys[0].timeframe
     frames = []
@@ -140,7 +146,7 @@ def _rebuilt(
         tasks = [Task(key, (block,)) for key in keys]
 
         def build(source: Source, task: Task, crosses: CrossMarkets = crosses) -> pd.DataFrame:
-            return _framed(task.key, build_rows(replace(source, dex=dex), task, crosses, features), features)
+            return _framed(task.key, build_rows(by_rules(source), task, crosses, features), features)
 
         frames += list(in_threads(warehouse, tasks, build, as_of=as_of))
     return pd.concat(frames, ignore_index=True).sort_values(["symbol", "opened_at"], ignore_index=True)

@@ -32,7 +32,7 @@ def no_look_ahead(features: Sequence[Feature]) -> Look:
     def look(warehouse: Warehouse, universe: Universe, window: VenueWindow) -> list[Finding]:
         findings = []
         with reading(warehouse) as reader:
-            source = Source(reader, dex=universe.dex)
+            source = Source(reader).by_rules_of(universe)
             for key, peers, block in sampled(source, universe, window):
                 world = read_world(source, key, peers, block, universe.features.reference)
                 rows = features_in(world, block, features)

@@ -75,10 +75,11 @@ def compute_window(
                 yield from (FeatureTask(key, tuple(blocks), crosses) for key in keys if key.timeframe == timeframe)
 
     def build(source: Source, task: FeatureTask) -> Rows:
-        return build_rows(replace(source, dex=universe.dex), task, task.crosses, features)
+        return build_rows(source.by_rules_of(universe), task, task.crosses, features)
 
     constants = {"source": BARS, "version": feature_version()}
-    return derive(warehouse, ml_features, tasks(), build, constants, tell)
+    optional = [one.name for one in features if one.optional]
+    return derive(warehouse, ml_features, tasks(), build, constants, tell, optional)
 
 
 def build_rows(source: Source, task: Task, crosses: CrossMarkets, features: Sequence[Feature]) -> Rows:

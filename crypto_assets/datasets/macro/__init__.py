@@ -1,0 +1,1 @@
+"""Macroeconomic series, by vintage."""

@@ -1,0 +1,1 @@
+"""What is known of chains: daily metrics, and fees now."""

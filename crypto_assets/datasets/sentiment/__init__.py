@@ -1,0 +1,1 @@
+"""News, what they sound like, and the mood of the market."""
