@@ -188,11 +188,12 @@ def resources_of(settings: Settings) -> Mapping[str, object]:
         "universe_file": UniverseFile(settings.universe_file, warehouse, settings.watchlist_file),
         "exchanges": Exchanges(settings.sandbox_url, warehouse=warehouse),
         "pool_clients": PoolClients(settings.sandbox_url, warehouse=warehouse),
-        "providers": Providers(_keys(settings), settings.models, settings.sandbox_url, warehouse=warehouse),
+        "providers": Providers(keys_of(settings), settings.models, settings.sandbox_url, warehouse=warehouse),
     }
 
 
-def _keys(settings: Settings) -> Keys:
+def keys_of(settings: Settings) -> Keys:
+    """What the environment says that providers know us by."""
     return Keys(**{name.removesuffix("_api_key").removesuffix("_url"): key for name, key in settings.keys().items()})
 
 

@@ -31,7 +31,7 @@ from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.read import read_frame
 
 DEMO_VENUES = ("binance", "mexc", "okx")
-DEMO_DAYS = 7
+DEMO_DAYS = 10  # features that look back a week know something for three days of it
 DEMO_MINUTES = 10  # of trades; recordings have none, and their clock stands in the past
 DEMO_NETWORK = "solana"
 DEMO_POOL_DAYS = 0  # whole days of bars before today
@@ -91,7 +91,7 @@ def run_demo(settings: Settings, recordings: Path | None) -> int:
 
 
 def demo_plans(universe: Universe, recorded: Sequence[RecordedSeries]) -> list[Plan]:
-    """The last seven days of three venues with the newest trades and books, or every recorded series over its dates."""
+    """The last ten days of three venues with the newest trades and books, or every recorded series over its dates."""
     if recorded:
         return plan_runs(universe, *span_of(recorded), (), (), ())
     now = datetime.now(UTC)

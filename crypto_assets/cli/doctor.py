@@ -1,25 +1,26 @@
 """`crypto-assets doctor`: is everything in place, and does each provider answer from here?
 
 What belongs here: the list of examinations and their table. What does not: the probes themselves, which are methods of
-clients and warehouse. Every later provider joins by an entry in `_provider_examinations`.
+clients and warehouse. What is no exchange joins in doctor_world.py.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from rich.markup import escape
 
 from crypto_assets.cli.console import NOTICES, OUT, table
+from crypto_assets.cli.doctor_world import world_examinations
 from crypto_assets.cli.environment import Environment
 from crypto_assets.cli.serve import running_processes
 from crypto_assets.clients.geckoterminal import GeckoTerminal
 from crypto_assets.clients.transport import RetryPolicy
 from crypto_assets.errors import CryptoAssetsError
-from crypto_assets.resources import Exchanges, PoolClients
+from crypto_assets.resources import Exchanges, PoolClients, Providers, keys_of
 from crypto_assets.settings import Settings
 from crypto_assets.universe import Universe, read_universe
 
@@ -108,6 +109,13 @@ def _provider_examinations(settings: Settings, universe: Universe) -> Iterator[V
 
         yield _examined(name, ask)
     yield _examined(GeckoTerminal.name, lambda: _ask_geckoterminal(settings, universe))
+    providers = Providers(keys_of(settings), settings.models, settings.sandbox_url, ONE_TRY)
+    for one in world_examinations(providers, universe):
+        # The rest of the graph runs on without any of these, so the doctor's exit code does not tell of them.
+        if one.lacks:
+            yield Verdict(one.name, False, one.lacks, one.way_out, is_fatal=False)
+        else:
+            yield replace(_examined(one.name, one.ask), is_fatal=False)
 
 
 def _ask_geckoterminal(settings: Settings, universe: Universe) -> str:

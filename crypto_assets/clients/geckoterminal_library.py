@@ -72,8 +72,9 @@ def make_library(transport: Transport, sandbox_url: str | None = None) -> Librar
         paths = constants
 
         def __init__(self) -> None:
-            # Beside the machine's own proxies: a sandbox is on this machine.
-            super().__init__(transport=httpx.HTTPTransport(trust_env=False) if sandbox_url else None)
+            # A sandbox is on this machine, beside its proxies, and speaks no TLS: certificates need not be read.
+            plain = httpx.HTTPTransport(trust_env=False, verify=False) if sandbox_url else None
+            super().__init__(transport=plain)
             self.client.timeout = httpx.Timeout(_TIMEOUT_SECONDS)
             if sandbox_url:
                 self.base_url = redirect_urls(GeckoTerminalSyncClient.base_url, None, sandbox_url)

@@ -184,6 +184,16 @@ def test_the_doctor_shows_a_row_for_each_part_and_tries_each_provider(crypto_ass
         assert re.search(rf"│ {part}\s", told.stdout), told.stdout + told.stderr
     assert "bars of BTC/USDT" in told.stdout
     assert "new pools of solana" in told.stdout
+    assert re.search(r"│ fred\s+│ off\s+│ no key", told.stdout)
+    for part in (
+        "coinmetrics",
+        "alternative_me",
+        "fees of ethereum",
+        "fees of bitcoin",
+        "fees of solana",
+        "feed coindesk",
+    ):
+        assert re.search(rf"│ {part}\s+│ ok", told.stdout), told.stdout
     assert told.returncode == 0
 
 
