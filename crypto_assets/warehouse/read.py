@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ import pyarrow as pa
 from adbc_driver_manager import Error as AdbcError
 from adbc_driver_manager import dbapi
 from psycopg2.extensions import connection as QuotingConnection  # noqa: N812 - a class under a function's name
-from sqlalchemy import Column, CompoundSelect, Dialect, Select, make_url
+from sqlalchemy import Column, Compiled, CompoundSelect, Dialect, Select, make_url
 
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.warehouse.connection import NotMigrated, Warehouse
@@ -76,20 +77,24 @@ class Reader:
         self._quoting = quoting
         self._connection = connection
 
-    def frame(self, statement: Statement) -> pd.DataFrame:
-        """As `read_frame`."""
-        table = self.arrow(statement)
-        nullable = {column.name: column.nullable for column in statement.selected_columns if isinstance(column, Column)}
+    def frame(self, statement: Statement, values: Mapping[str, object] | None = None) -> pd.DataFrame:
+        """As `read_frame`.
+
+        Args:
+            values: Of the statement's own parameters (bindparam), where it is one that is asked again and again.
+        """
+        table = self.arrow(statement, values)
+        nullable = _prepared(statement).nullable
         columns = {
-            position: _values(table.column(position), field, bool(nullable.get(field.name, False)))
+            position: _values(table.column(position), field, nullable.get(field.name, False))
             for position, field in enumerate(table.schema)
         }
         frame = pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
         return frame.set_axis(pd.Index(table.column_names), axis="columns")
 
-    def arrow(self, statement: Statement) -> pa.Table:
-        """As `read_arrow`."""
-        query = self._with_values(statement)
+    def arrow(self, statement: Statement, values: Mapping[str, object] | None = None) -> pa.Table:
+        """As `read_arrow`; values as in `frame`."""
+        query = self._with_values(statement, values)
         try:
             with self._connection.cursor() as cursor:
                 cursor.execute(query)
@@ -104,11 +109,30 @@ class Reader:
             self._connection.rollback()  # the next statement sees what was committed meanwhile
         return result
 
-    def _with_values(self, statement: Statement) -> str:
+    def _with_values(self, statement: Statement, values: Mapping[str, object] | None) -> str:
         """The statement's text, its values quoted by the driver: COPY, which ADBC reads through, takes no parameters."""
-        compiled = statement.compile(dialect=_dialect(), compile_kwargs={"render_postcompile": True})
+        compiled = _prepared(statement).compiled
         with self._quoting.cursor() as cursor:
-            return cursor.mogrify(str(compiled), _bound(compiled.construct_params())).decode()
+            return cursor.mogrify(str(compiled), _bound(compiled.construct_params(dict(values or {})))).decode()
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What is found out of a statement before it is sent; of a hundred columns it takes as long as the reading.
+
+    Args:
+        nullable: Of the columns of tables among those it selects.
+    """
+
+    compiled: Compiled
+    nullable: Mapping[str, bool]
+
+
+@lru_cache(maxsize=32)
+def _prepared(statement: Statement) -> _Prepared:
+    compiled = statement.compile(dialect=_dialect(), compile_kwargs={"render_postcompile": True})
+    columns = [column for column in statement.selected_columns if isinstance(column, Column)]
+    return _Prepared(compiled, {column.name: bool(column.nullable) for column in columns})
 
 
 @cache

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import func, select
+from sqlalchemy import Select, bindparam, func, select
 
 from crypto_assets.datasets.features.blocks import blocks_of
 from crypto_assets.datasets.features.derive import Rows, Task, in_threads
@@ -110,10 +111,18 @@ def latest_features(reader: Reader, venue: str, symbol: str, timeframe: str) -> 
     Args:
         reader: Kept open between requests: a read then takes a few milliseconds.
     """
+    return reader.frame(_latest(), {"the_venue": venue, "the_symbol": symbol, "the_timeframe": timeframe})
+
+
+@cache
+def _latest() -> Select[tuple[object, ...]]:
+    """Made once, for it is asked for each bar of each market and has more than a hundred columns."""
     c = ml_features.c
     names = (*KEYS, *(one.name for one in choose_features(())), "version")
-    here = (c.venue == venue, c.symbol == symbol, c.timeframe == timeframe)
-    return reader.frame(select(*(c[name] for name in names)).where(*here).order_by(c.opened_at.desc()).limit(1))
+    here = (
+        c.venue == bindparam("the_venue"), c.symbol == bindparam("the_symbol"), c.timeframe == bindparam("the_timeframe")
+    )  # fmt: skip
+    return select(*(c[name] for name in names)).where(*here).order_by(c.opened_at.desc()).limit(1)
 
 
 def _stored(
