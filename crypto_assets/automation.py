@@ -4,9 +4,10 @@ What belongs here: the triggers of every dataset. What does not: what a run does
 (dagster.yaml).
 
 The open month is collected every half hour by a schedule, the open day's trades, books and tickers every five minutes;
-months without any data, as far back as the universe's automatic_history_days, by an automation condition; everything else
-by a backfill. All of them run the same assets. What derives from bars follows them by a condition. Gaps that are due are
-repaired by a sensor: the same asset again, told to repair and which markets.
+months without any data, as far back as the universe's automatic_history_days, by an automation condition, and so are chains'
+metrics and the Fear & Greed index; everything else by a backfill. All of them run the same assets. What derives from bars
+follows them by a condition. Gaps that are due are repaired by a sensor: the same asset again, told to repair and which
+markets.
 """
 
 from collections.abc import Collection, Sequence
@@ -31,6 +32,7 @@ type Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
 OHLCV = dg.AssetKey(["market", "ohlcv"])
 INSTRUMENTS = dg.AssetKey(["market", "instruments"])
 FEATURES = dg.AssetKey(["features", "ml_features"])
+METRICS, FEAR_GREED = dg.AssetKey(["onchain", "metrics"]), dg.AssetKey(["sentiment", "fear_greed"])
 DERIVED = [dg.AssetKey(["features", "technical_indicators"]), FEATURES, dg.AssetKey(["features", "labels"])]
 EVENTS = [dg.AssetKey(["market", name]) for name in ("tickers", "trades", "trade_bars", "order_books")]
 TRADES_KEY, TRADE_BARS = EVENTS[1:3]
@@ -40,6 +42,8 @@ ROLLOVER = timedelta(days=1)
 EVENTS_EVERY = timedelta(minutes=5)
 # Trades of days that nobody collected since the last round are caught up, no further back than this: more is a backfill's.
 CATCH_UP = timedelta(days=7)
+# Dagster counts back from the end of the open month: so much more, and the whole history lies in what is requested.
+_A_MONTH = timedelta(days=31)
 _BOOKS_STOP = timedelta(minutes=1)  # a run that watches books ends so long before the next one begins
 
 collect_ohlcv = dg.define_asset_job(
@@ -101,9 +105,9 @@ def open_days(now: datetime, collected_until: datetime | None) -> list[str]:
     return [day_key(now - timedelta(days=back)) for back in range(days, -1, -1)]
 
 
-def missing_history(universe: Universe) -> Condition:
-    """Requests each month of the universe's automatic history that holds nothing, once."""
-    recent = dg.AutomationCondition.in_latest_time_window(timedelta(days=max(1, universe.automatic_history_days)))
+def missing_history(days: float) -> Condition:
+    """Requests each month or day of so many days that holds nothing, once."""
+    recent = dg.AutomationCondition.in_latest_time_window(timedelta(days=max(1, days)))
     return (recent & missing_once()).with_label("missing_history")
 
 
@@ -137,7 +141,11 @@ def after_trades() -> Condition:
 
 def with_automation(assets: Sequence[dg.AssetsDefinition], universe: Universe) -> list[dg.AssetsDefinition]:
     """The assets, each with the condition under which it runs by itself."""
-    conditions = {OHLCV: missing_history(universe), INSTRUMENTS: missing_once()}
+    conditions = {OHLCV: missing_history(universe.automatic_history_days), INSTRUMENTS: missing_once()}
+    conditions |= {
+        METRICS: missing_history(universe.onchain.history_days + _A_MONTH.days),
+        FEAR_GREED: missing_history(universe.automatic_history_days),
+    }
     conditions |= dict.fromkeys(DERIVED, after_bars(universe))
     conditions[TRADE_BARS] = after_trades()
 

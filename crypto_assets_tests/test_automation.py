@@ -31,6 +31,7 @@ from crypto_assets.datasets.features.ml_features.asset import build_asset as bui
 from crypto_assets.datasets.features.technical_indicators.asset import build_asset as build_indicators
 from crypto_assets.datasets.market.instruments.asset import build_asset as build_instruments
 from crypto_assets.datasets.market.ohlcv.asset import build_asset
+from crypto_assets.datasets.onchain.metrics.asset import build_asset as build_metrics
 from crypto_assets.definitions import build_assets
 from crypto_assets.partitions import grids_of
 from crypto_assets.quality.coverage import SeriesKey
@@ -70,6 +71,17 @@ def test_missing_months_of_the_automatic_history_are_requested_once_and_a_new_mo
         june = NOON + timedelta(days=15)
         third = dg.evaluate_automation_conditions(defs, instance, evaluation_time=june, cursor=second.cursor)
         assert third.get_requested_partitions(OHLCV) == {"2026-06-01|binance", "2026-06-01|okx"}
+
+
+def test_missing_months_of_chains_metrics_are_requested_as_far_back_as_their_own_history(universe: Universe) -> None:
+    grids = grids_of(date(2026, 1, 1), ["binance"], ["solana"])
+    wide = universe.model_copy(update={"onchain": universe.onchain.model_copy(update={"history_days": 90})})
+    [asset] = with_automation([build_metrics(grids)], wide)
+    defs = dg.Definitions([asset], resources={"warehouse": None, "universe_file": None, "providers": None})
+    with dg.DagsterInstance.ephemeral() as instance:
+        requested = dg.evaluate_automation_conditions(defs, instance, evaluation_time=NOON)
+    # Ninety days before 20 May lie in February.
+    assert requested.get_requested_partitions(asset.key) == {f"2026-0{month}-01" for month in (2, 3, 4, 5)}
 
 
 def test_on_a_months_first_day_the_month_before_is_still_open() -> None:
