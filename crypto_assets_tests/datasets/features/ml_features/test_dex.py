@@ -374,9 +374,9 @@ def test_without_pools_a_currency_costs_one_question_a_reader_and_one_without_to
     asked: list[str] = []
     arrow = Reader.arrow
 
-    def noted(self: Reader, statement: object) -> object:
+    def noted(self: Reader, statement: object, values: object = None) -> object:
         asked.append(str(statement))
-        return arrow(self, statement)  # type: ignore[arg-type]
+        return arrow(self, statement, values)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Reader, "arrow", noted)
     _derive(stage, "XRP/USDT", end=datetime(2024, 3, 1, tzinfo=UTC))
