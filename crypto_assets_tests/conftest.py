@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
@@ -42,6 +43,9 @@ class _Node(Protocol):
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name the folder of the session's server; a worker is told the controller's."""
+    # Tests start hundreds of processes; without compiled files each would spend seconds on compiling what it imports.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     told: Mapping[str, str] | None = getattr(config, "workerinput", None)
     if told is not None:
         config.stash[_HOME] = Path(told["postgres_home"])

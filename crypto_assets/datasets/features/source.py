@@ -21,6 +21,7 @@ from crypto_assets.indicators.segments import MarketBars, Spans, join_quiet
 from crypto_assets.quality.coverage import SeriesKey
 from crypto_assets.quality.gaps import State
 from crypto_assets.schema.bookkeeping import collected_ranges, coverage
+from crypto_assets.spans import Span
 from crypto_assets.universe import TIMEFRAME_LENGTH, DexRules, Universe
 from crypto_assets.universe_sources import SentimentRules
 from crypto_assets.warehouse.read import Reader
@@ -41,6 +42,7 @@ class Source:
         scorer: Whose scores of headlines count.
         known_by: Only rows with `known_at` up to this moment, for the look-ahead proof; None for all. It holds for `stands`
             and what rests on it.
+        whole: The span of bars that the run derives for, if it is known: what is alike for all markets is read for all of it.
         held: What has been asked of `holds` and `holds_any`.
         shared: What is alike for all markets, made once for all threads of a run.
     """
@@ -50,6 +52,7 @@ class Source:
     dex: DexRules | None = None
     scorer: str = DEFAULT_SCORER
     known_by: datetime | None = None
+    whole: Span | None = None
     held: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
     shared: Shared = field(default_factory=Shared, compare=False, repr=False)
 

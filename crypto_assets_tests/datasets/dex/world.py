@@ -14,7 +14,6 @@ from pathlib import Path
 
 import dagster as dg
 import pandas as pd
-from adbc_driver_postgresql import dbapi
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class under a function's name
 from sqlalchemy import Table, select
 
@@ -69,7 +68,7 @@ class MovingPace:
 
 
 class KeptOpen(Warehouse):
-    """A warehouse whose two connections stay open, for hundreds of small steps; each is committed by itself as ever.
+    """A warehouse whose connection stays open, for hundreds of small steps; each is committed by itself as ever.
 
     For one thread at a time.
     """
@@ -78,7 +77,6 @@ class KeptOpen(Warehouse):
         super().__init__(warehouse.url)
         self._open = ExitStack()
         self._writing = self._open.enter_context(super().connect())
-        self._reading = self._open.enter_context(super().adbc())
         self._is_lent = False
 
     @contextmanager
@@ -98,16 +96,8 @@ class KeptOpen(Warehouse):
         finally:
             self._is_lent = False
 
-    @contextmanager
-    def adbc(self) -> Iterator[dbapi.Connection]:
-        """The one connection for reading."""
-        try:
-            yield self._reading
-        finally:
-            self._reading.rollback()  # it would hold locks, and see the past
-
     def close(self) -> None:
-        """Close both."""
+        """Close it."""
         self._open.close()
 
 

@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, select
 
 from crypto_assets.datasets.features.blocks import blocks_of
 from crypto_assets.datasets.features.derive import Rows, Task, in_threads
@@ -111,7 +111,7 @@ def latest_features(reader: Reader, venue: str, symbol: str, timeframe: str) -> 
     Args:
         reader: Kept open between requests: a read then takes a few milliseconds.
     """
-    return reader.frame(_latest(), {"the_venue": venue, "the_symbol": symbol, "the_timeframe": timeframe})
+    return reader.newest(_latest(), {"the_venue": venue, "the_symbol": symbol, "the_timeframe": timeframe})
 
 
 @cache
@@ -122,7 +122,8 @@ def _latest() -> Select[tuple[object, ...]]:
     here = (
         c.venue == bindparam("the_venue"), c.symbol == bindparam("the_symbol"), c.timeframe == bindparam("the_timeframe")
     )  # fmt: skip
-    return select(*(c[name] for name in names)).where(*here).order_by(c.opened_at.desc()).limit(1)
+    one: ColumnElement[int] = literal_column("1")  # a parameter would be planned for as many rows as there are
+    return select(*(c[name] for name in names)).where(*here).order_by(c.opened_at.desc()).limit(one)
 
 
 def _stored(

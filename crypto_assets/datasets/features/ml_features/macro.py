@@ -19,7 +19,7 @@ import pyarrow as pa
 from sqlalchemy import select
 
 from crypto_assets.datasets.features.ml_features.as_of import KnownRows
-from crypto_assets.datasets.features.ml_features.dex_pools import closes_of, moment_of
+from crypto_assets.datasets.features.ml_features.dex_pools import closes_of
 from crypto_assets.datasets.features.ml_features.pool_totals import Grid
 from crypto_assets.datasets.features.ml_features.vintages import (
     Told,
@@ -32,6 +32,8 @@ from crypto_assets.datasets.features.source import Source, days, floats, times
 from crypto_assets.datasets.macro.observations.table import observations
 from crypto_assets.indicators.declaration import Floats
 from crypto_assets.quality.coverage import SeriesKey
+from crypto_assets.spans import Span
+from crypto_assets.universe import TIMEFRAME_LENGTH
 
 TREND = 6  # periods whose mean change a release is compared with
 _YEAR = 12
@@ -104,8 +106,11 @@ def macro_known(source: Source, key: SeriesKey, start: datetime, end: datetime) 
     grid = closes_of(key.timeframe, start, end)
     if not grid.count or not source.may_hold(observations, "macro", observations.c.series_id.in_([*SERIES])):
         return []
-    question = ("macro", source.as_of, source.known_by, grid)
-    columns = source.shared.once(question, lambda: macro_columns(_read(source, grid), grid))
+    known = (source.as_of, source.known_by)
+    first, last = source.whole or (start, end)
+    span = (min(first, start), max(last, end) + TIMEFRAME_LENGTH[key.timeframe])
+    series = source.shared.once(("vintages", *known, span), lambda: _read(source, span))
+    columns = source.shared.once(("macro", *known, span, grid), lambda: macro_columns(series, grid))
     return [KnownRows(grid.times, grid.times, columns)]
 
 
@@ -168,9 +173,9 @@ _TOLD: Mapping[str, Callable[[KnownSeries, Vintages, Whole, Whole, Whole], Float
 }  # fmt: skip
 
 
-def _read(source: Source, grid: Grid) -> dict[str, Vintages]:
-    first = moment_of(grid.first) - _READ_BACK
-    last = moment_of(grid.first + (grid.count - 1) * grid.step)
+def _read(source: Source, span: Span) -> dict[str, Vintages]:
+    """What was known of each series in a span, and of periods that values in it are compared with."""
+    first, last = span[0] - _READ_BACK, span[1]
     c = observations.c
     where = c.series_id.in_([*SERIES]) & (c.period_on >= first.date())
     t = source.stands(observations, where & (c.known_at <= last)).c

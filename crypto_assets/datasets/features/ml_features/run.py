@@ -75,7 +75,8 @@ def compute_window(
                 yield from (FeatureTask(key, tuple(blocks), crosses) for key in keys if key.timeframe == timeframe)
 
     def build(source: Source, task: FeatureTask) -> Rows:
-        return build_rows(source.by_rules_of(universe), task, task.crosses, features)
+        ours = replace(source.by_rules_of(universe), whole=(window.start, window.end))
+        return build_rows(ours, task, task.crosses, features)
 
     constants = {"source": BARS, "version": feature_version()}
     optional = [one.name for one in features if one.optional]
