@@ -17,7 +17,7 @@ RUN := $(BIN)/crypto-assets
 # Where this is set every process compiles all it imports anew: half the time of a short command, a third of the tests'.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up down test check bench bench-collect bench-pools bench-sentiment bench-features bench-truth lock clean
+.PHONY: help demo up down test check bench bench-collect bench-pools bench-sentiment bench-stream bench-features bench-truth lock clean
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 13
 
@@ -30,8 +30,8 @@ up: $(VENV)/.main ## Web UI, schedules and database, live; SANDBOX=1 or RECORDIN
 down: $(VENV)/.main ## End what `make up` started
 	@$(RUN) down
 
-test: $(VENV)/.dev ## The whole test suite, on two workers
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+test: $(VENV)/.dev ## The whole test suite, on three workers: on two cores one of them always waits for something
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
 
 check: $(VENV)/.dev ## Lint, format, types, architecture
 	@$(BIN)/ruff check .
@@ -50,6 +50,9 @@ bench-pools: $(VENV)/.dev ## Two hundred pools over a simulated day, a million t
 
 bench-sentiment: $(VENV)/.dev ## Ten thousand headlines scored, beside vaderSentiment in the same run
 	@$(BIN)/python -m bench.sentiment
+
+bench-stream: $(VENV)/.dev ## Quotes of every second under load, faults and kills; ARGS="--minutes 1" for less
+	@$(BIN)/python -m bench.stream $(ARGS)
 
 bench-features: $(VENV)/.dev ## Indicators and features over 3.3 million bars, beside pandas and to_sql
 	@$(BIN)/python -m bench.features

@@ -31,7 +31,11 @@ from crypto_assets.pool_automation import JOBS as POOL_JOBS
 from crypto_assets.pool_automation import pool_schedules, pool_sensors
 from crypto_assets.quality.universe_check import universe_file_is_valid
 from crypto_assets.resources import UniverseFile, resources_of, warehouse_of
+from crypto_assets.retention_automation import JOBS as RETENTION_JOBS
+from crypto_assets.retention_automation import retention_schedules
 from crypto_assets.settings import Settings, load_settings
+from crypto_assets.stream_automation import JOBS as STREAM_JOBS
+from crypto_assets.stream_automation import stream_resources, stream_schedules, stream_sensors
 from crypto_assets.universe import Universe
 
 
@@ -74,10 +78,18 @@ def _put_together(settings: Settings, universe: Universe) -> dg.Definitions:
             derive_features,
             *POOL_JOBS,
             *CALENDAR_JOBS,
+            *STREAM_JOBS,
+            *RETENTION_JOBS,
         ],
-        schedules=[*schedules_of(universe), *pool_schedules(universe), *calendar_schedules()],
-        sensors=sensors_of(venues, networks) + pool_sensors(networks),
-        resources=resources_of(settings),
+        schedules=[
+            *schedules_of(universe),
+            *pool_schedules(universe),
+            *calendar_schedules(),
+            *stream_schedules(),
+            *retention_schedules(),
+        ],
+        sensors=[*sensors_of(venues, networks), *pool_sensors(networks), *stream_sensors()],
+        resources={**resources_of(settings), **stream_resources(settings)},
         # One process a run: a process a step would spend seconds on imports for checks that take milliseconds.
         executor=dg.in_process_executor,
     )

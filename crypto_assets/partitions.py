@@ -10,6 +10,9 @@ tell as of now, its list of markets, is cut by venue alone: no run could fill an
 
 What happens outside exchanges has no venue: economies and chains are cut by month, news, moods and fees by day.
 
+Quotes of every second are cut by the hour: an hour of them is as much as a day of trades, and a stream that runs for months
+reports each hour while it goes on.
+
 What happens on decentralised exchanges is cut day × network: a chain stands in the place of the venue, for one
 source answers for all of its pools.
 """
@@ -28,6 +31,8 @@ MONTH = "month"
 DAY = "day"
 VENUE = "venue"
 NETWORK = "network"
+# Nobody had this stream before; each day of the grid is 24 keys that every page of the UI would carry.
+FIRST_HOUR = date(2026, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Grids:
         network_days: Day × network, for all that is known of pools.
         calendar_months: Month alone, for what happens once for all: economies, chains.
         calendar_days: Day alone, for news, moods and fees.
+        hours: Hour alone, for quotes of every second.
     """
 
     bars: dg.MultiPartitionsDefinition
@@ -63,6 +69,7 @@ class Grids:
     network_days: dg.MultiPartitionsDefinition
     calendar_months: dg.MonthlyPartitionsDefinition
     calendar_days: dg.DailyPartitionsDefinition
+    hours: dg.HourlyPartitionsDefinition
 
 
 def grids_of(history_from: date, venues: Sequence[str], networks: Sequence[str]) -> Grids:
@@ -74,6 +81,7 @@ def grids_of(history_from: date, venues: Sequence[str], networks: Sequence[str])
         network_days=network_days_grid(history_from, networks),
         calendar_months=_months(history_from),
         calendar_days=_days(history_from),
+        hours=hours_grid(history_from),
     )
 
 
@@ -98,6 +106,12 @@ def network_days_grid(history_from: date, networks: Sequence[str]) -> dg.MultiPa
     )
 
 
+def hours_grid(history_from: date) -> dg.HourlyPartitionsDefinition:
+    """Hour alone, to the hour that is still open. Nobody can ask for quotes of the past, so the grid begins with our first."""
+    start = max(history_from, FIRST_HOUR)
+    return dg.HourlyPartitionsDefinition(start_date=f"{start.isoformat()}-00:00", end_offset=1)
+
+
 def month_key(moment: datetime) -> str:
     """The month partition in which a moment lies."""
     return moment.astimezone(UTC).strftime("%Y-%m-01")
@@ -118,6 +132,17 @@ def day_window(key: str) -> tuple[datetime, datetime]:
     """The span of a day partition: [start, end), UTC."""
     start = datetime.strptime(key, "%Y-%m-%d").replace(tzinfo=UTC)
     return start, start + timedelta(days=1)
+
+
+def hour_key(moment: datetime) -> str:
+    """The hour partition in which a moment lies."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d-%H:00")
+
+
+def hour_window(key: str) -> tuple[datetime, datetime]:
+    """The span of an hour partition: [start, end), UTC."""
+    start = datetime.strptime(key, "%Y-%m-%d-%H:%M").replace(tzinfo=UTC)
+    return start, start + timedelta(hours=1)
 
 
 def venue_windows(keys: Iterable[str]) -> list[VenueWindow]:
@@ -146,6 +171,11 @@ def calendar_months(keys: Iterable[str]) -> list[VenueWindow]:
 def calendar_days(keys: Iterable[str]) -> list[VenueWindow]:
     """The fewest windows that cover keys of the grid of days alone; their venue is empty."""
     return [VenueWindow("", *span) for span in union(day_window(key) for key in keys)]
+
+
+def hours(keys: Iterable[str]) -> list[VenueWindow]:
+    """The fewest windows that cover keys of the grid of hours; their venue is empty."""
+    return [VenueWindow("", *span) for span in union(hour_window(key) for key in keys)]
 
 
 def split_key(key: str) -> tuple[str, str]:

@@ -45,6 +45,7 @@ from crypto_assets.universe_rules import (
     TradeRules,
 )
 from crypto_assets.universe_sources import FeeRules, MacroRules, NewsRules, OnchainRules, SentimentRules
+from crypto_assets.universe_stream import StreamRules
 
 MAX_FILE_BYTES = 1_000_000  # a universe of ten thousand markets takes a third of this; more is a mistake or an attack
 
@@ -123,6 +124,7 @@ class Universe(Strict):
     network_fees: FeeRules = FeeRules()
     news: NewsRules = NewsRules()
     sentiment: SentimentRules = SentimentRules()
+    stream: StreamRules = StreamRules()
 
     @field_validator("venues")
     @classmethod

@@ -72,6 +72,9 @@ def test_checks_are_named_by_the_truth_that_holds(definitions: dg.Definitions) -
         "no_news_from_the_future", "newest_news_is_recent", "feeds_are_alive", "assets_are_known", "texts_are_plain",
         "scores_in_range", "labels_are_known", "no_score_before_its_news", "every_news_is_scored", "value_in_range",
         "classification_fits_value", "every_day_is_there", "newest_value_is_recent",
+        "seconds_complete", "spread_positive", "not_crossed", "few_stale", "snapshots_agree_with_bars",
+        "no_snapshot_from_the_future", "seconds_accounted_for", "sample_equals_recounted",
+        "profit_is_positive", "profit_follows_from_prices", "quotes_were_fresh", "gains_are_believable",
     }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ import dagster as dg
 from crypto_assets.cli.environment import Environment
 from crypto_assets.datasets.dex.network_asset import POOL as NETWORKS
 from crypto_assets.datasets.market.event_asset import POOL as EVENTS
+from crypto_assets.datasets.market.hour_asset import POOL as QUOTES
 from crypto_assets.datasets.market.ohlcv.asset import POOL as VENUES
 
 
@@ -34,5 +35,6 @@ def prepare_instance(environment: Environment) -> None:
             VENUES,
             EVENTS,
             NETWORKS,
+            QUOTES,
         } - storage.get_concurrency_keys():  # Dagster's call fails on one that is there
             storage.initialize_concurrency_limit_to_default(pool)

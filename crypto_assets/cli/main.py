@@ -15,11 +15,14 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from crypto_assets.cli import show_world_commands  # noqa: F401 - its commands join show_app
+from crypto_assets.cli import show_quotes, show_world_commands  # noqa: F401 - their commands join show_app
 from crypto_assets.cli.console import NOTICES, OUT, clear_errors, log_to_stderr, table
 from crypto_assets.cli.features import features_app
 from crypto_assets.cli.gaps import gaps_app
+from crypto_assets.cli.retention import retention
 from crypto_assets.cli.show import show_app
+from crypto_assets.cli.stream import stream
+from crypto_assets.cli.top import top
 from crypto_assets.cli.watchlist import watchlist_app
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.settings import Settings, load_settings
@@ -38,6 +41,9 @@ app.add_typer(gaps_app, name="gaps")
 app.add_typer(features_app, name="features")
 app.add_typer(show_app, name="show")
 app.add_typer(watchlist_app, name="watchlist")
+app.command()(stream)
+app.command()(top)
+app.command()(retention)
 
 # `dagster asset …` knows no workspace file and wants -m; its variable for that would break `dagster … -w`.
 _DAGSTER_FUNCTION = (

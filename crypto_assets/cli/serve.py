@@ -24,7 +24,7 @@ import psutil
 
 from crypto_assets.cli.console import NOTICES, OUT
 from crypto_assets.cli.environment import Environment
-from crypto_assets.cli.instance import prepare_instance
+from crypto_assets.cli.instance import dagster_instance, prepare_instance
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.settings import Settings, inherited_environment
 
@@ -89,6 +89,7 @@ def serve(settings: Settings) -> None:
         finally:
             for _, child in children:
                 _end(child)
+            _end_streams(environment)
             state_file(settings).unlink(missing_ok=True)
 
 
@@ -207,6 +208,15 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def _end_streams(environment: Environment) -> None:
+    """End the stream, which would outlive daemon and database: other runs end by themselves."""
+    from crypto_assets.stream_runs import end_streams
+
+    with dagster_instance(environment) as instance:
+        if end_streams(instance):
+            NOTICES.print("The stream has ended.")
 
 
 def _write_state(settings: Settings, children: Sequence[tuple[str, subprocess.Popen[bytes]]]) -> None:

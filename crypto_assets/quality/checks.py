@@ -89,21 +89,38 @@ def make_check(dataset: str, rule: Rule, grid: Grid = Grid.MONTHS) -> dg.AssetCh
     ) -> dg.AssetCheckResult:
         universe = universe_file.in_force().universe
         windows = run_windows(context, universe, grid)
-        findings = [finding for window in windows for finding in rule.look(warehouse, universe, window)]
-        if rule.dimension is not None:
-            record_findings(
-                warehouse,
-                dataset=dataset,
-                run_id=context.run.run_id,
-                check=rule.name,
-                dimension=rule.dimension,
-                window=(min(window.start for window in windows), max(window.end for window in windows)),
-                findings=findings,
-                weights=universe.scores.weights,
-            )
-        return result_of(rule, findings, universe)
+        return evaluate(dataset, rule, warehouse, universe, windows, run_id=context.run.run_id)
 
     return check
+
+
+def evaluate(
+    dataset: str,
+    rule: Rule,
+    warehouse: Warehouse,
+    universe: Universe,
+    windows: Sequence[VenueWindow],
+    *,
+    run_id: str,
+) -> dg.AssetCheckResult:
+    """Look at the windows by a rule, keep what was found in quality.scores, and judge it.
+
+    Args:
+        run_id: Under which the scores are kept: results of the same one are one score a series.
+    """
+    findings = [finding for window in windows for finding in rule.look(warehouse, universe, window)]
+    if rule.dimension is not None:
+        record_findings(
+            warehouse,
+            dataset=dataset,
+            run_id=run_id,
+            check=rule.name,
+            dimension=rule.dimension,
+            window=(min(window.start for window in windows), max(window.end for window in windows)),
+            findings=findings,
+            weights=universe.scores.weights,
+        )
+    return result_of(rule, findings, universe)
 
 
 def result_of(rule: Rule, findings: Sequence[Finding], universe: Universe) -> dg.AssetCheckResult:
@@ -314,7 +331,7 @@ def _told(finding: Finding) -> str:
 
 __all__ = [
     "Ended", "Look", "MaxAge", "Passes", "Rule", "Severity", "Wanted",
-    "bar_seconds", "bars_on_grid", "inside", "jump_within_bound", "key_is_unique", "labelled_series", "listed_markets",
-    "make_check", "newest_row_is_recent", "read_findings", "result_of", "rows_keep", "series_of", "symbol_of", "time_of",
-    "timeframe_of", "venue_of",
+    "bar_seconds", "bars_on_grid", "evaluate", "inside", "jump_within_bound", "key_is_unique", "labelled_series",
+    "listed_markets", "make_check", "newest_row_is_recent", "read_findings", "result_of", "rows_keep", "series_of",
+    "symbol_of", "time_of", "timeframe_of", "venue_of",
 ]  # fmt: skip

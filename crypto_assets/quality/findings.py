@@ -6,7 +6,7 @@ rules themselves (checks.py) and storing (scores.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from enum import StrEnum
@@ -18,6 +18,8 @@ from crypto_assets.partitions import (
     calendar_days,
     calendar_months,
     day_key,
+    hour_key,
+    hours,
     join_day_key,
     join_key,
     join_network_key,
@@ -77,12 +79,20 @@ class Grid(StrEnum):
     NETWORK_DAYS = "network_days"
     CALENDAR_MONTHS = "calendar_months"
     CALENDAR_DAYS = "calendar_days"
+    HOURS = "hours"
+
+
+_WITHOUT_VENUE: Mapping[Grid, tuple[Callable[[Iterable[str]], list[VenueWindow]], Callable[[datetime], str]]] = {
+    Grid.CALENDAR_MONTHS: (calendar_months, month_key),
+    Grid.CALENDAR_DAYS: (calendar_days, day_key),
+    Grid.HOURS: (hours, hour_key),
+}
 
 
 def run_windows(
     context: dg.AssetCheckExecutionContext, universe: Universe, grid: Grid = Grid.MONTHS
 ) -> list[VenueWindow]:
-    """The windows a check looks at: the run's partitions, or the open month or day where a check runs by itself.
+    """The windows a check looks at: the run's partitions, or the open month, day or hour where a check runs by itself.
 
     Partitions of a venue alone stand for its whole history. On Grid.NETWORK_DAYS the windows' venues are networks; on the
     calendar grids they are empty.
@@ -94,16 +104,15 @@ def run_windows(
     if by_venue:
         start, end = datetime.combine(universe.history_from, time(), tzinfo=UTC), datetime.now(UTC)
         return [VenueWindow(venue, start, end) for venue in sorted(by_venue)]
-    today, month = day_key(datetime.now(UTC)), month_key(datetime.now(UTC))
-    if grid is Grid.CALENDAR_MONTHS:
-        return calendar_months(keys or [month])
-    if grid is Grid.CALENDAR_DAYS:
-        return calendar_days(keys or [today])
+    now = datetime.now(UTC)
+    if grid in _WITHOUT_VENUE:
+        windows_of, key_of = _WITHOUT_VENUE[grid]
+        return windows_of(keys or [key_of(now)])
     if grid is Grid.NETWORK_DAYS:
-        return venue_days(keys or [join_network_key(today, network) for network in universe.dex.networks])
+        return venue_days(keys or [join_network_key(day_key(now), network) for network in universe.dex.networks])
     if grid is Grid.DAYS:
-        return venue_days(keys or [join_day_key(today, venue) for venue in universe.venues])
-    return venue_windows(keys or [join_key(month, venue) for venue in universe.venues])
+        return venue_days(keys or [join_day_key(day_key(now), venue) for venue in universe.venues])
+    return venue_windows(keys or [join_key(month_key(now), venue) for venue in universe.venues])
 
 
 def worst_first(findings: Sequence[Finding]) -> list[Finding]:

@@ -33,11 +33,12 @@ def main() -> int:
     parser.add_argument("--recordings", type=Path)
     parser.add_argument("--faults", type=Path)
     parser.add_argument("--now")
+    parser.add_argument("--more-markets", type=int, default=0)
     parser.add_argument("--end-with-input", action="store_true")
     told = parser.parse_args()
     try:
         faults = load_faults(told.faults) if told.faults else ()
-        config = SandboxConfig(told.port, told.seed, told.recordings, told.now, faults)
+        config = SandboxConfig(told.port, told.seed, told.recordings, told.now, faults, told.more_markets)
         serve(config, ready=_say, until=_input_closed if told.end_with_input else None)
     except CryptoAssetsError as error:
         sys.stderr.write(f"Error: {error}\n")

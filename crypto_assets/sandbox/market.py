@@ -127,7 +127,7 @@ class SeededMarket:
         opened = first - first % MINUTE_MS
         bars = self.bars(venue, symbol, MINUTE_MS, opened, last)
         first_id = self._counts.before(venue, symbol, opened // MINUTE_MS) + 1
-        return make_trades(bars, _decimals(symbol), (self._seed, venue, symbol), first_id).between(first, last)
+        return make_trades(bars, price_decimals(symbol), (self._seed, venue, symbol), first_id).between(first, last)
 
     def moment_of(self, venue: str, symbol: str, trade_id: int) -> int:
         """When the first trade with this id or a higher one was made, ms; just after the clock where there is none."""
@@ -170,7 +170,7 @@ def _minutes(seed: int, venue: str, symbol: str, first_ms: int, last_ms: int) ->
         - _coin(seed, quote, edges)
         + noise(key_of(seed, venue, symbol), edges, 16) * VENUE_SIGMA * 4
     )
-    decimals = _decimals(symbol)
+    decimals = price_decimals(symbol)
     price = np.round(level * np.exp(walk), decimals)
     opened, close = price[:-1], price[1:]
     wick_up, wick_down, size = (uniform(key_of(seed, venue, symbol, name), minutes) for name in ("up", "down", "size"))
@@ -213,7 +213,7 @@ def _coins(symbol: str) -> tuple[str, str]:
     return base, quote
 
 
-def _decimals(symbol: str) -> int:
+def price_decimals(symbol: str) -> int:
     """Of a price: about six digits."""
     base, quote = _coins(symbol)
     return max(0, 5 - math.floor(math.log10(_level(base) / _level(quote))))

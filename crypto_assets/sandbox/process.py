@@ -21,6 +21,8 @@ from crypto_assets.sandbox.absences import Absence
 from crypto_assets.sandbox.budgets import Limit
 from crypto_assets.sandbox.config import SandboxConfig
 from crypto_assets.sandbox.faults import Fault
+from crypto_assets.sandbox.streams.control import StreamCounts, StreamSettings
+from crypto_assets.sandbox.streams.plan import StreamFault
 
 STOP_SECONDS = 10
 
@@ -139,6 +141,26 @@ class SandboxProcess(AbstractContextManager["SandboxProcess"]):
         """How many requests to each venue exceeded its limit."""
         return _counted(self._ask("GET", "requests")["refused"])
 
+    def set_stream_rate(self, rate: float) -> None:
+        """So many quotes a second of each market from here on; connections are closed where that is fewer."""
+        self.set_streams(StreamSettings(rate=rate))
+
+    def set_streams(self, settings: StreamSettings) -> None:
+        """Change what is not None in these settings."""
+        self._ask("POST", "streams", settings.model_dump(exclude_none=True))
+
+    def stream_counts(self) -> Mapping[str, StreamCounts]:
+        """What each venue's streams carry and have carried, by venue."""
+        return {venue: StreamCounts.model_validate(one) for venue, one in self._ask("GET", "streams").items()}
+
+    def set_stream_faults(self, faults: Sequence[StreamFault]) -> None:
+        """Begin these faults of streams now, and end all others, but for connections that are half open already."""
+        self._ask("POST", "stream_faults", [fault.model_dump() for fault in faults])
+
+    def clear_stream_faults(self) -> None:
+        """No faults of streams from here on; half-open connections speak again."""
+        self._ask("DELETE", "stream_faults")
+
     def _ask(self, method: str, name: str, content: object = None) -> Mapping[str, object]:
         body = json.dumps(content).encode() if content is not None else None
         headers = {"Content-Type": "application/json"}
@@ -158,4 +180,6 @@ def _arguments(config: SandboxConfig) -> list[str]:
         arguments += ["--recordings", str(config.recordings)]
     if config.now is not None:
         arguments += ["--now", config.now]
+    if config.more_markets:
+        arguments += ["--more-markets", str(config.more_markets)]
     return arguments

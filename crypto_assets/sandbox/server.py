@@ -25,6 +25,8 @@ from crypto_assets.sandbox.config import HOST, SandboxConfig
 from crypto_assets.sandbox.faults import ON_ROWS, Fault, FaultError, FaultPlan, parse_faults, parse_models, spoil_rows
 from crypto_assets.sandbox.pools import NO_POOLS, PoolSource
 from crypto_assets.sandbox.providers import FORMATS as PROVIDER_FORMATS
+from crypto_assets.sandbox.streams.recorded import RecordedStreams
+from crypto_assets.sandbox.streams.serving import Streams
 from crypto_assets.sandbox.trades import MarketSource
 from crypto_assets.sandbox.venues import FORMATS, VenueFormat
 from crypto_assets.sandbox.venues.exchange import Asked, Reply, UnreadableNumberError
@@ -50,13 +52,20 @@ class SandboxApp:
     """The request handlers over one market and its pools; constructing it serves nothing.
 
     Args:
-        clock: The sources' clock, which can be set if it stands.
+        clock: The sources' clock, which can be set if it stands. Streams follow the real time in any case.
+        recorded: Streams to play in place of made-up ones.
     """
 
     def __init__(
-        self, source: MarketSource, plan: FaultPlan, pools: PoolSource = NO_POOLS, clock: SandboxClock | None = None
+        self,
+        source: MarketSource,
+        plan: FaultPlan,
+        pools: PoolSource = NO_POOLS,
+        clock: SandboxClock | None = None,
+        recorded: RecordedStreams | None = None,
     ) -> None:
         self._source = WithAbsences(source)
+        self._streams = Streams(plan.seed, self._source.symbols, recorded)
         self._pools = pools
         self._clock = clock or SandboxClock()
         self._plan = plan
@@ -78,6 +87,7 @@ class SandboxApp:
         app.router.add_post("/__sandbox__/limits", self._set_limits)
         app.router.add_delete("/__sandbox__/limits", self._clear_limits)
         app.router.add_post("/__sandbox__/clock", self._set_clock)
+        self._streams.add_routes(app)
         app.router.add_get("/{host}/{path:.*}", self._venue)
         app.router.add_post("/{host}/{path:.*}", self._venue)  # nodes of chains are asked so
         return app
@@ -145,6 +155,8 @@ class SandboxApp:
         return web.json_response({"now_ms": now})
 
     async def _venue(self, request: web.Request) -> web.StreamResponse:
+        if self._streams.serves(request):
+            return await self._streams.serve(request)
         form = self._formats.get(request.match_info["host"])
         if form is None:
             return web.json_response(
@@ -294,7 +306,7 @@ async def _serve(
 ) -> None:
     clock = config.clock()
     plan = FaultPlan(config.seed, config.faults)
-    app = SandboxApp(config.source(clock), plan, config.pools(clock), clock).application()
+    app = SandboxApp(config.source(clock), plan, config.pools(clock), clock, config.recorded_streams()).application()
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

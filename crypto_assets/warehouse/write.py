@@ -30,6 +30,10 @@ from crypto_assets.warehouse.merge import INGESTED_AT, may_hold, merge, rows_ahe
 
 _SAVEPOINT = "before_straight_copy"
 _DECIDE = "Decide which row holds before writing."
+_ENSURE_PARTITIONS = {
+    "year": "SELECT ops.ensure_year_partition(%s::regclass, at) FROM unnest(%s::timestamptz[]) AS at; ",
+    "day": "SELECT ops.ensure_day_partition(%s::regclass, at) FROM unnest(%s::timestamptz[]) AS at; ",
+}
 _CLOCK_AND_TRIGGERS = """
 SELECT clock_timestamp(),
        EXISTS (SELECT FROM pg_trigger
@@ -66,7 +70,7 @@ class WriteCounts:
 
 
 def upsert(connection: Connection, table: Table, batch: Batch) -> WriteCounts:
-    """Insert new rows, change those that differ, leave alone those that do not. Missing year partitions are made.
+    """Insert new rows, change those that differ, leave alone those that do not. Missing partitions are made.
 
     Columns that the batch does not have keep their value (or get their default). `ingested_at` is given here: the clock
     of the statement, and later than that of the row's former value.
@@ -246,18 +250,18 @@ def _prepare(cursor: Cursor, table: Table, batch: Batch) -> datetime:
 
 
 def _partitions(cursor: Cursor, table: Table, batch: Batch) -> tuple[str, list[object]]:
-    """The statement that makes the batch's year partitions, and its values; empty where the table has none."""
+    """The statement that makes the batch's partitions, and its values; empty where the table has none."""
     column = table.info.get("partition_by")
     if column is None:
         return "", []
+    unit = "day" if table.info.get("partition_unit") == "day" else "year"
     times = batch[column]
     if isinstance(times, np.ndarray):
-        years = np.unique(times[~np.isnat(times)].astype("datetime64[Y]")).astype(str).tolist()
-        moments = [f"{year}-01-01 00:00:00+00" for year in years]
+        starts = np.unique(times[~np.isnat(times)].astype(f"datetime64[{unit[0].upper()}]"))
+        moments = [f"{start} 00:00:00+00" for start in starts.astype("datetime64[D]").astype(str).tolist()]
     else:
         moments = [str(times)]
-    statement = "SELECT ops.ensure_year_partition(%s::regclass, at) FROM unnest(%s::timestamptz[]) AS at; "
-    return statement, [table_name(table).as_string(cursor), moments]
+    return _ENSURE_PARTITIONS[unit], [table_name(table).as_string(cursor), moments]
 
 
 def _copied_straight(cursor: Cursor, table: Table, batch: EncodedBatch) -> bool:

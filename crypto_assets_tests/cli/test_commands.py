@@ -135,7 +135,7 @@ def test_features_are_computed_shown_and_reported(
 
 def test_features_and_indicators_are_listed_without_a_database() -> None:
     features = CliRunner(env={"COLUMNS": "220"}).invoke(app, ["features", "list"])
-    assert "126 features, version " in features.stdout
+    assert "132 features, version " in features.stdout
     indicators = CliRunner(env={"COLUMNS": "220"}).invoke(app, ["features", "list", "--indicators"])
     assert "51 indicators." in indicators.stdout
 

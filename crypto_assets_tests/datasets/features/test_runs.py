@@ -54,7 +54,7 @@ def test_a_run_over_months_stores_a_row_a_bar_and_every_check_holds(stage: Stage
     shown = _metadata(result, "ml_features")
     assert shown["dagster/row_count"] == len(SYMBOLS) * HOURS
     assert shown["version"] == feature_version()
-    assert str(shown["look_ahead_proof"]).startswith("0 of 1,512 values in 3 series")
+    assert str(shown["look_ahead_proof"]).startswith("0 of 1,584 values in 3 series")
     assert len(shown["feature_report"].records) == len(ALL)  # type: ignore[attr-defined]
     assert 0.7 < shown["values_known"] < 1  # type: ignore[operator]
     [versions] = read_frame(stage.warehouse, select(ml_features.c.version).distinct())["version"]
@@ -155,7 +155,7 @@ def test_the_check_catches_a_planted_leak_in_stored_data(stage: Stage) -> None:
     honest = no_look_ahead(ALL)(stage.warehouse, universe, WINDOW)
     assert honest
     assert sum(one.failed for one in honest) == 0
-    assert told(honest) == "0 of 1,512 values in 3 series changed when the future was taken away"
+    assert told(honest) == "0 of 1,584 values in 3 series changed when the future was taken away"
     caught = no_look_ahead((*ALL, leak))(stage.warehouse, universe, WINDOW)
     assert all(one.failed >= 3 and one.example == "leak" for one in caught)
 

@@ -23,11 +23,12 @@ from crypto_assets.datasets.features.ml_features.macro_set import MACRO
 from crypto_assets.datasets.features.ml_features.market_set import MARKET
 from crypto_assets.datasets.features.ml_features.onchain_set import ONCHAIN
 from crypto_assets.datasets.features.ml_features.order_flow_set import ORDER_FLOW
+from crypto_assets.datasets.features.ml_features.quotes_set import QUOTES
 from crypto_assets.datasets.features.ml_features.sentiment_set import SENTIMENT
 from crypto_assets.errors import CryptoAssetsError
 
 FEATURE_SETS: tuple[FeatureSet, ...] = (
-    MARKET, CROSS_MARKET, CALENDAR, ORDER_FLOW, DEX, MACRO, ONCHAIN, FEES, SENTIMENT,
+    MARKET, CROSS_MARKET, CALENDAR, ORDER_FLOW, DEX, MACRO, ONCHAIN, FEES, SENTIMENT, QUOTES,
 )  # fmt: skip
 FEATURES: Mapping[str, Feature] = {one.name: one for chosen in FEATURE_SETS for one in chosen.features}
 # What decides on a value: formulas, the rules at holes, the history, the join. Tables, checks and reports do not.
@@ -37,8 +38,8 @@ _CODE = {
     "crypto_assets.datasets.features.ml_features": (
         "as_of", "calendar_set", "columns", "cross_market", "cross_market_set", "declaration", "dex_pools", "dex_set",
         "dex_trades", "editions", "engine", "fees", "fees_set", "inputs", "macro", "macro_set", "market_set",
-        "news_totals", "onchain", "onchain_set", "order_flow", "order_flow_set", "pool_totals", "scaling", "sentiment",
-        "sentiment_set", "vintages",
+        "news_totals", "onchain", "onchain_set", "order_flow", "order_flow_set", "pool_totals", "quotes", "quotes_set",
+        "scaling", "sentiment", "sentiment_set", "vintages",
     ),
 }  # fmt: skip
 _ENGINES = ("ta-lib", "pandas-ta", "numpy", "pandas")

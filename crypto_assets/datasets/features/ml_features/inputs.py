@@ -34,6 +34,7 @@ from crypto_assets.datasets.features.ml_features.order_flow import (
     newest_books,
     trade_flow,
 )
+from crypto_assets.datasets.features.ml_features.quotes import QUOTE_COLUMNS, quotes_known
 from crypto_assets.datasets.features.ml_features.sentiment import (
     MOOD_COLUMNS,
     NEWS_COLUMNS,
@@ -109,6 +110,7 @@ INPUTS: Mapping[str, AsOfInput] = {
         AsOfInput("fees", FEE_COLUMNS, fees_known, max_age_bars=0, reach_bars=FEE_DAY),
         AsOfInput("own_fees", OWN_FEE_COLUMNS, own_fees_known, max_age_bars=0, reach_bars=FEE_DAY),
         AsOfInput("news", NEWS_COLUMNS, news_known, max_age_bars=0, reach_bars=0),
+        AsOfInput("quotes", QUOTE_COLUMNS, quotes_known, max_age_bars=0, reach_bars=0),
         AsOfInput("mood", MOOD_COLUMNS, mood_known, max_age_bars=0, reach_bars=0),
     )
 }
