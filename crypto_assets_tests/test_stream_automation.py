@@ -6,7 +6,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -187,6 +187,27 @@ def test_how_the_child_ends_decides_how_the_run_ends(
     assert result.success is success
     if not success:
         assert _failure(result) == f"The stream ended with code {code}: the disk is full"
+
+
+def test_a_stream_that_had_worked_and_dies_is_followed_by_another_in_the_same_run(
+    instance: dg.DagsterInstance, home: Path, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crypto_assets.stream_automation.SHORT_LIFE", timedelta())
+    mark = home / "killed"
+    script = f"""
+        import os, pathlib, signal
+        mark = pathlib.Path({str(mark)!r})
+        if mark.exists():
+            say("ended", why="handed over")
+        else:
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    result = _run(instance, home, warehouse, script)
+    assert result.success
+    said = [event.message for event in instance.all_logs(result.run_id)]
+    assert sum("The stream is process" in one for one in said) == 2
+    assert any("ended with code -9. The next one starts at once." in one for one in said)
 
 
 def test_a_database_that_is_away_leaves_the_stream_running_and_the_hour_open(

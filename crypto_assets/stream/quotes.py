@@ -13,11 +13,14 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
+import structlog
 
 from crypto_assets.clients.book_tickers.quote import Quote
 from crypto_assets.stream.counters import Counters
 from crypto_assets.stream.outages import Outages
 from crypto_assets.stream.standing import MarketName, Snapshot, Standing
+
+log = structlog.get_logger(__name__)
 
 KEPT_MALFORMED = 100  # an hour: one bad message tells as much as a million like it
 _HOUR = 3_600_000_000  # microseconds, as all times here
@@ -126,6 +129,7 @@ class LatestQuotes:
     def connected(self, venue: str, symbols: Sequence[str], at: int) -> None:
         """Count from anew; see Listener."""
         self._counters.connected[venue] += 1
+        log.info(f"{venue}: connected, {len(symbols)} markets", venue=venue, markets=len(symbols))
         for latest in self._latest(venue, symbols):
             latest.is_connected = True
             latest.sequence = _NO_NUMBER
@@ -134,6 +138,7 @@ class LatestQuotes:
     def lost(self, venue: str, symbols: Sequence[str], at: int, why: str) -> None:
         """From now on these are stale; see Listener."""
         self._counters.lost[venue] += 1
+        log.warning(f"{venue}: {why}", venue=venue, markets=len(symbols), first=next(iter(symbols), ""))
         for latest in self._latest(venue, symbols):
             latest.is_connected = False
         self._outages.lost(venue, symbols, at, why)

@@ -47,6 +47,8 @@ WARM_UP_SECONDS = 10.0
 REPORT_SECONDS = 60.0
 GOODBYE_SECONDS = 30.0  # that the writer may take for its last rows; longer than the time-out of a statement
 FEED_GOODBYE_SECONDS = 3.0
+SPANS = 25  # of the ledger that are stored in one go, a tenth of a second: rows wait no longer
+_WAITING_SECONDS = 5  # a database that is well stores within one
 TOLD_SNAPSHOTS = 60  # each so many a snapshot is told of at the level that people see
 HANDED_OVER = "handed over to a successor"
 
@@ -314,7 +316,7 @@ class Sidecar:
         """What goes to the ledger and to the quarantine with the rows of a second."""
         absences, unreadable = self._outages.take(), self._quotes.take_unreadable()
         return [
-            *([absence_lines(at, absences)] if absences else []),
+            *(absence_lines(at, absences[first : first + SPANS]) for first in range(0, len(absences), SPANS)),
             *([unreadable_lines(at, unreadable)] if unreadable else []),
         ]
 
@@ -356,7 +358,8 @@ class Sidecar:
             return "it is ending"
         if self._writer is not None and not self._is_owner:
             return "another stream writes still"
-        if self.counters.writer.waiting_rows > len(self._plan.markets) * self._plan.rules.memory_seconds:
+        writer = self.counters.writer
+        if writer.spill_bytes or writer.waiting_rows > len(self._plan.markets) * _WAITING_SECONDS:
             return "rows wait for the database"
         if not any(self._quotes.connections().values()):
             return "no venue is connected"

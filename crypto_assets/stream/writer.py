@@ -3,9 +3,10 @@
 What belongs here: the order of things, memory, the spill file's use, back-off, which failures end the stream. What does not:
 statements (storing.py, ownership.py) and the file itself (spill.py).
 
-Rows wait in memory while the database is away; once they are older than told, they all go to the spill file, and from then on
-each second at once. When the database is back, the file comes first and then the memory: rows are stored in their order. A
-commit that may have happened, and everything after a new connection, is merged, so that nothing is doubled.
+Rows go before what is beside them, spans of the ledger and refused messages, so that a thousand spans hold no second up. Rows
+wait in memory while the database is away; once they are older than told, they all go to the spill file, and from then on each
+second at once. When the database is back, the file comes first and then the memory: rows are stored in their order. A commit
+that may have happened, and everything after a new connection, is merged, so that nothing is doubled.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from crypto_assets.stream.counters import WriterCounters
 from crypto_assets.stream.ownership import AnotherStream, Claim, Session
 from crypto_assets.stream.spill import SpillFile, SpillFull, new_spill, orphans
 from crypto_assets.stream.standing import Lines
-from crypto_assets.stream.storing import Store
+from crypto_assets.stream.storing import TARGETS, Store
 from crypto_assets.warehouse.connection import DatabaseMissing, DatabaseUnreachable, Warehouse
 
 log = structlog.get_logger(__name__)
@@ -102,6 +103,7 @@ class Writer:
         self._told = told
         self._changed = threading.Condition()
         self._waiting: deque[Lines] = deque()
+        self._beside: deque[Lines] = deque()
         self._is_leaving = False
         self._is_warm = False
         self._spill = new_spill(rules.folder, started_at, rules.max_spill_bytes)
@@ -118,7 +120,8 @@ class Writer:
     def put(self, batch: Sequence[Lines]) -> None:
         """Store these after what was given before; returns at once."""
         with self._changed:
-            self._waiting.extend(batch)
+            self._waiting.extend(lines for lines in batch if lines.table in TARGETS)
+            self._beside.extend(lines for lines in batch if lines.table not in TARGETS)
             self._counters.waiting_rows += sum(lines.rows for lines in batch)
             self._changed.notify()
 
@@ -203,7 +206,7 @@ class Writer:
                 self._told.asked_to_leave(who)
             self._prepare_tomorrow(store)
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._is_leaving, timeout=0.5)
+                self._changed.wait_for(lambda: self._waiting or self._beside or self._is_leaving, timeout=0.5)
         if is_ours:
             ownership.release(connection)
 
@@ -256,13 +259,14 @@ class Writer:
             self._counters.spill_bytes = self._spill.size + sum(file.size for file in self._left_by_others)
             return True
         with self._changed:
-            batch = _first(self._waiting, BATCH_ROWS)
+            queue = self._waiting or self._beside
+            batch = _first(queue, BATCH_ROWS)
         if not batch:
             return False
         self._stored(store, batch, careful=careful)
         with self._changed:
             for lines in batch:
-                self._waiting.popleft()
+                queue.popleft()
                 self._counters.waiting_rows -= lines.rows
         return True
 
@@ -270,11 +274,12 @@ class Writer:
         began = time.perf_counter()
         store.store(batch, careful=careful)
         milliseconds = (time.perf_counter() - began) * 1000
-        counters = self._counters
-        counters.rows += sum(lines.rows for lines in batch)
-        counters.batches += 1
-        counters.insert_ms.append(milliseconds)
-        counters.last_stored_at = max(counters.last_stored_at, *(lines.at for lines in batch))
+        counters, rows = self._counters, [lines for lines in batch if lines.table in TARGETS]
+        if rows:
+            counters.rows += sum(lines.rows for lines in rows)
+            counters.batches += 1
+            counters.insert_ms.append(milliseconds)
+            counters.last_stored_at = max(counters.last_stored_at, *(lines.at for lines in rows))
         self._told.stored(batch, milliseconds)
 
     def _prepare_tomorrow(self, store: Store) -> None:
@@ -300,10 +305,11 @@ class Writer:
     def _relieve(self, *, is_away: bool = False) -> None:
         """Put what waits into the file, where it is more than memory is to hold."""
         with self._changed:
-            batch = list(self._waiting)
+            batch = [*self._waiting, *self._beside]
         if not batch:
             return
-        held = batch[-1].at - batch[0].at >= self._rules.memory_seconds * 1_000_000
+        moments = [lines.at for lines in batch]
+        held = max(moments) - min(moments) >= self._rules.memory_seconds * 1_000_000
         if held or (is_away and self._spill.size):
             self._to_file(batch)
 
@@ -313,8 +319,8 @@ class Writer:
             log.warning("rows go to a file until the database is back", rows=rows)
         self._spill.append(batch)
         with self._changed:
-            for _ in batch:
-                self._waiting.popleft()
+            for lines in batch:
+                (self._waiting if lines.table in TARGETS else self._beside).popleft()
             self._counters.waiting_rows -= rows
         self._counters.spilled_rows += rows
         self._counters.spill_bytes = self._spill.size + sum(file.size for file in self._left_by_others)
@@ -322,7 +328,7 @@ class Writer:
     def _keep_rest(self) -> None:
         """What is not stored at the end goes to the file: the next stream stores it."""
         with self._changed:
-            batch = list(self._waiting)
+            batch = [*self._waiting, *self._beside]
         if batch:
             self._to_file(batch)
         for file in (self._spill, *self._left_by_others):
@@ -330,11 +336,12 @@ class Writer:
 
 
 def _first(waiting: deque[Lines], rows: int) -> list[Lines]:
+    """Lines of so many rows at least, where there are as many; of those that hold none, one."""
     batch: list[Lines] = []
     for lines in waiting:
         batch.append(lines)
         rows -= lines.rows
-        if rows <= 0:
+        if rows <= 0 or not lines.rows:
             break
     return batch
 
