@@ -48,8 +48,10 @@ def _stream(here: World, kills: int) -> list[Figure]:
 
 def _database(here: World, kills: int) -> list[Figure]:
     def strike() -> None:
-        backend = psutil.Process(one_number(here, "SELECT pg_backend_pid()"))
-        backend.parent().kill()  # the postmaster, whose backends end when they notice
+        with here.warehouse.connect() as connection:
+            postmaster = psutil.Process(connection.get_backend_pid()).parent()
+        if postmaster is not None:
+            postmaster.kill()  # its backends end when they notice
         here.server.start()
 
     return _campaign(here, Stream(here, "--wait"), kills, strike, "PostgreSQL", lost=0)

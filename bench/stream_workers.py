@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def _daemon(here: World) -> Iterator[psutil.Process]:
             process.terminate()
             process.wait(60)
             for child in children:
-                if child.is_running():
+                with suppress(psutil.NoSuchProcess):  # it ended with its parent
                     child.kill()
 
 
@@ -81,8 +81,8 @@ def _worker_and_child(daemon: psutil.Process) -> tuple[psutil.Process, psutil.Pr
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         for one in daemon.children(recursive=True):
-            if "--end-with-input" in one.cmdline():
-                parent = one.parent()
+            with suppress(psutil.Error):  # one that ended meanwhile
+                parent = one.parent() if "--end-with-input" in one.cmdline() else None
                 if parent is not None:
                     return parent, one
         time.sleep(0.2)

@@ -214,9 +214,8 @@ def stream_sensors() -> list[dg.SensorDefinition]:
             venue for venue in universe.stream.venues if venue in universe.venues and universe.venues[venue].markets
         ]
         if not known:
-            return dg.SkipReason(
-                f"The universe has no market of {', '.join(universe.stream.venues)}: nothing to follow."
-            )
+            named = ", ".join(universe.stream.venues) or "none"
+            return dg.SkipReason(f"The universe has no market of stream.venues ({named}): nothing to follow.")
         followed = followed_digest(universe)
         runs = active_runs(context.instance)
         lost = [run for run in runs if run.is_silent(now)]

@@ -51,7 +51,8 @@ class StreamRules(Strict):
     """How best prices are followed, snapshotted, judged and kept.
 
     Args:
-        venues: Ids of venues of the universe; all of their markets are followed.
+        venues: Ids of venues of the universe, all of whose markets are followed; those it does not have are left out. None:
+            nobody is followed.
         snapshot_seconds: Distance of the grid that snapshots lie on; it divides a minute.
         stale_seconds: A quote whose event is older counts as stale.
         silent_seconds: A connection without any quote for so long is given up and made anew, even while it answers pings.
@@ -65,7 +66,7 @@ class StreamRules(Strict):
         min_share_matching_bars: Of the minutes compared.
     """
 
-    venues: tuple[VenueId, ...] = Field(default=("mexc", "gate"), min_length=1)
+    venues: tuple[VenueId, ...] = ("mexc", "gate")
     snapshot_seconds: int = Field(default=1, ge=1, le=60)
     stale_seconds: float = Field(default=10, gt=0)
     silent_seconds: float = Field(default=15, gt=0)

@@ -168,7 +168,7 @@ def test_the_sensor_keeps_one_run_alive(
         instance.delete_run(one.run_id)
     (home / "universe.yaml").write_text(UNIVERSE.replace("venues: [gate]", "venues: [mexc, okx]"))
     requests, why = _sensed(definitions, instance, home, shared_warehouse)
-    assert (requests, why) == ([], "The universe has no market of mexc, okx: nothing to follow.")
+    assert (requests, why) == ([], "The universe has no market of stream.venues (mexc, okx): nothing to follow.")
 
 
 def test_a_run_whose_worker_went_with_its_machine_is_given_up(

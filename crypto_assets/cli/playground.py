@@ -74,6 +74,7 @@ def recorded_universe(series: Sequence[RecordedSeries], default: Universe) -> di
         "automatic_history_days": 0,
         "venues": venues,
         "bounds": default.bounds.model_dump(mode="json"),
+        "stream": {"venues": []},  # bars are played, quotes of their days are not
     }
 
 

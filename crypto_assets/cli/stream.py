@@ -127,14 +127,15 @@ def chosen_markets(universe: Universe, options: StreamOptions) -> tuple[MarketNa
     """Venue and symbol of each market to follow.
 
     Raises:
-        BadOption: a symbol that is none.
+        BadOption: a symbol that is none, or nothing to follow.
         UniverseError: a venue that nobody has.
     """
     from pydantic import TypeAdapter, ValidationError
 
     from crypto_assets.universe import Symbol, UniverseError, known_venues
 
-    venues = _listed(options.venues) or universe.stream.venues
+    there = tuple(venue for venue in universe.stream.venues if venue in universe.venues)
+    venues = _listed(options.venues) or there
     symbols = _listed(options.symbols)
     for symbol in symbols:
         try:
@@ -148,11 +149,16 @@ def chosen_markets(universe: Universe, options: StreamOptions) -> tuple[MarketNa
             raise UniverseError(
                 f"Unknown venue '{venue[:60]}'", way_out=f"The universe has {', '.join(sorted(universe.venues))}."
             )
-    return tuple(
+    markets = tuple(
         (venue, symbol)
         for venue in venues
         for symbol in (symbols or [market.symbol for market in universe.venue(venue).markets])
     )
+    if not markets:
+        raise BadOption(
+            "The universe has no market of stream.venues: nothing to follow", way_out="Name some with --venues."
+        )
+    return markets
 
 
 def log_lines(settings: Settings, form: LogFormat) -> None:

@@ -55,6 +55,18 @@ def test_wrong_markets_are_refused(options: StreamOptions, error: type[CryptoAss
         chosen_markets(UNIVERSE, options)
 
 
+def test_a_universe_that_follows_nobody_or_only_strangers_is_said() -> None:
+    for venues in ([], ["okx"]):
+        text = f"history_from: 2026-01-01\nvenues: {{mexc: {{markets: [BTC/USDT]}}}}\nstream: {{venues: {venues}}}"
+        with pytest.raises(BadOption, match="nothing to follow"):
+            chosen_markets(parse_universe(text, "test"), StreamOptions())
+
+
+def test_of_venues_to_follow_those_the_universe_lacks_are_left_out() -> None:
+    text = "history_from: 2026-01-01\nvenues: {mexc: {markets: [BTC/USDT]}}\nstream: {venues: [gate, mexc]}"
+    assert chosen_markets(parse_universe(text, "test"), StreamOptions()) == (("mexc", "BTC/USDT"),)
+
+
 def test_a_missing_file_and_options_that_exclude_each_other_are_refused(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, warehouse_url=SecretStr("postgresql://nobody@127.0.0.1:9/x"))
     with pytest.raises(UniverseError, match=r"Cannot read the universe nowhere\.yaml"):
