@@ -35,18 +35,18 @@ def measure(kills: int) -> list[Figure]:
         dice = random.Random(SEED)  # noqa: S311 - the same moments in every run
         back(here, time.time())
         time.sleep(5)
-        start, gaps, orphans = datetime.now(UTC).replace(microsecond=0), [], 0
+        start, struck, orphans = datetime.now(UTC).replace(microsecond=0), [], 0
         for _ in range(kills):
             time.sleep(dice.uniform(22, 30))  # a run that fails sooner is started again later, and later each time
             worker, child = _worker_and_child(daemon)
-            killed = time.time()
+            struck.append(time.time())
             worker.kill()
             orphans += _outlives(child)
-            gaps.append((killed, back(here, killed)))
+            back(here, time.time())
         time.sleep(5)
         end = datetime.now(UTC).replace(microsecond=0)
         time.sleep(3)
-        figures = outcome(here, f"{kills} kills of the run worker", (start, end), gaps, None)
+        figures = outcome(here, f"{kills} kills of the run worker", (start, end), struck, None)
         return [*figures, Figure("  children that outlive their worker", orphans, at_most=0)]
 
 

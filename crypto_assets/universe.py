@@ -261,9 +261,13 @@ def read_universe(path: Path) -> tuple[Universe, str]:
     return parse_universe(text, path.name), text
 
 
+DEEPEST = 50  # levels of the file; ours has six
+
+
 def parse_universe(text: str, name: str) -> Universe:
     """Validate the text of a universe file called `name`."""
     try:
+        _require_shallow(text)
         content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader that also refuses duplicate keys
     except (yaml.YAMLError, RecursionError) as error:
         raise UniverseError(f"{name} is no YAML: {_one_line(error)}", way_out="Correct the line it names.") from None
@@ -297,7 +301,16 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+def _require_shallow(text: str) -> None:
+    """Refuse what is nested too deeply: the loader in C goes down with the process, where the one in Python raised."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_UniqueKeyLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise yaml.YAMLError(f"nested more than {DEEPEST} levels deep")
+
+
+class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # eight times as fast in C
     """YAML silently keeps the last of two equal keys; here the second one is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
@@ -305,7 +318,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+        made: dict[Hashable, object] = super().construct_mapping(node, deep)
+        return made
 
 
 __all__ = [

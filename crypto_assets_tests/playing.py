@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ def playback() -> Iterator[SandboxProcess]:
         yield process
 
 
+@cache
 def shipped_universe() -> Universe:
     universe, _ = read_universe(Path(__file__).parents[1] / "config" / "universe.yaml")
     return universe

@@ -128,3 +128,9 @@ def test_a_markets_dates_cut_the_window() -> None:
 def test_any_text_that_is_no_universe_is_a_clear_error(text: str) -> None:
     with pytest.raises(UniverseError, match=r"u\.yaml"):  # no text this short names a venue and a market
         parse_universe(text, "u.yaml")
+
+
+@pytest.mark.parametrize("deep", ["a: " + "[" * 200_000, "a: " + "{a: " * 200_000])
+def test_a_file_that_is_nested_without_end_is_refused_and_takes_nobody_down(deep: str) -> None:
+    with pytest.raises(UniverseError, match="nested more than 50 levels deep"):
+        parse_universe(deep, "universe.yaml")
