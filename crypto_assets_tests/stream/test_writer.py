@@ -2,151 +2,31 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psycopg2
 import pytest
-from psycopg2 import sql
-from sqlalchemy import make_url
 
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.quality.gaps import State
-from crypto_assets.stream.counters import WriterCounters
 from crypto_assets.stream.outages import Absence
-from crypto_assets.stream.ownership import AnotherStream, Claim
 from crypto_assets.stream.quotes import Unreadable
 from crypto_assets.stream.snapshots import SECOND
 from crypto_assets.stream.spill import SpillFull
 from crypto_assets.stream.standing import Lines
 from crypto_assets.stream.storing import absence_lines, unreadable_lines
-from crypto_assets.stream.writer import CannotStore, Writer, WriterRules
+from crypto_assets.stream.writer import CannotStore
 from crypto_assets.warehouse.connection import NotMigrated, Warehouse
 from crypto_assets_tests.stream.quoting import BTC, ETH, NOON, second_of
-
-PATIENCE = 20.0
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Ear:
-    """Hears of a writer, and waits for what it says."""
-
-    def __init__(self) -> None:
-        self.changed = threading.Condition()
-        self.is_owner = False
-        self.seconds: list[int] = []
-        self.known: Sequence[tuple[int, int, int]] = ()
-        self.asked = ""
-        self.end: tuple[str, BaseException | None] | None = None
-
-    def owned(self, seconds: Sequence[tuple[int, int, int]]) -> None:
-        self._note(lambda: (setattr(self, "is_owner", True), setattr(self, "known", seconds)))
-
-    def stored(self, batch: Sequence[Lines], milliseconds: float) -> None:
-        assert milliseconds > 0
-        self._note(lambda: self.seconds.extend(lines.at for lines in batch if lines.rows))
-
-    def asked_to_leave(self, who: str) -> None:
-        self._note(lambda: setattr(self, "asked", who))
-
-    def ended(self, why: str, error: BaseException | None) -> None:
-        self._note(lambda: setattr(self, "end", (why, error)))
-
-    def until(self, condition: Callable[[], object]) -> None:
-        with self.changed:
-            assert self.changed.wait_for(condition, PATIENCE), (self.seconds, self.end)
-
-    def _note(self, change: Callable[[], object]) -> None:
-        with self.changed:
-            change()
-            self.changed.notify_all()
-
-
-class Hand:
-    """A writer with its ear and its counters."""
-
-    def __init__(self, warehouse: Warehouse, folder: Path, claim: Claim = Claim.REFUSE, **rules: int) -> None:
-        self.ear = Ear()
-        self.counters = WriterCounters()
-        memory, spill = rules.get("memory_seconds", 3), rules.get("max_spill_bytes", 10_000_000)
-        told = WriterRules(SECOND, memory, spill, folder, claim)
-        self.writer = Writer(warehouse, told, NOON + rules.get("began", 0), self.counters, self.ear)
-        self.writer.start()
-
-    def put(self, *seconds: int, bid: str = "100.10") -> None:
-        for second in seconds:
-            self.writer.put([second_of(NOON + second * SECOND, (BTC, ETH), bid=bid)])
-
-    def end(self) -> tuple[str, BaseException | None]:
-        self.writer.leave()
-        assert self.writer.join(PATIENCE)
-        assert self.ear.end is not None
-        return self.ear.end
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        threading.Event().wait(0.02)
-    pytest.fail("it did not come to that")
-
-
-def stored(warehouse: Warehouse) -> list[tuple[str, int]]:
-    with warehouse.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT symbol, snapshot_at FROM market.book_ticker_snapshots ORDER BY snapshot_at, symbol")
-        noon = EPOCH + timedelta(microseconds=NOON)
-        return [(symbol, round((at - noon).total_seconds())) for symbol, at in cursor.fetchall()]
-
-
-def both(*seconds: int) -> list[tuple[str, int]]:
-    return [(symbol, second) for second in seconds for _, symbol in (BTC, ETH)]
-
-
-def ledger(warehouse: Warehouse) -> list[tuple[object, ...]]:
-    with warehouse.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT symbol, extract(epoch FROM gap_start)::float8, extract(epoch FROM gap_end)::float8, state,"
-            " evidence->>'why', timeframe, dataset FROM quality.coverage ORDER BY symbol, gap_start"
-        )
-        noon = NOON / SECOND
-        rows = cursor.fetchall()
-    assert {row[5:] for row in rows} <= {("tick", "market/book_ticker_snapshots")}
-    return [(symbol, start - noon, end - noon, state, why) for symbol, start, end, state, why, *_ in rows]
-
-
-@contextmanager
-def administering(warehouse: Warehouse) -> Iterator[Callable[[str], None]]:
-    """Statements on another database of the server, each with {} for the warehouse's name."""
-    url = make_url(warehouse.url.get_secret_value())
-    address = url.set(database="postgres").translate_connect_args(username="user", database="dbname")
-    with closing(psycopg2.connect(**address)) as connection, connection.cursor() as cursor:
-        connection.autocommit = True
-
-        def run(statement: str) -> None:
-            cursor.execute(
-                sql.SQL(statement).format(name=sql.Identifier(str(url.database)), text=sql.Literal(str(url.database)))
-            )
-
-        yield run
-
-
-TERMINATE = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = {text}"
-
-
-@contextmanager
-def away(warehouse: Warehouse) -> Iterator[None]:
-    """The database lets nobody in, and throws out who is."""
-    with administering(warehouse) as run:
-        run("ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-        run(TERMINATE)
-        try:
-            yield
-        finally:
-            run("ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+from crypto_assets_tests.stream.writing import (
+    TERMINATE,
+    Hand,
+    administering,
+    away,
+    both,
+    eventually,
+    ledger,
+    stored,
+)
 
 
 def test_rows_ledger_and_unreadable_messages_are_stored_and_the_next_day_is_prepared(
@@ -348,60 +228,3 @@ def test_a_schema_that_is_not_ours_ends_the_stream_loudly_and_keeps_its_rows(
     assert isinstance(hand.ear.end, tuple)
     assert isinstance(hand.ear.end[1], error)
     assert [path.suffix for path in tmp_path.iterdir()] == [".spill"]
-
-
-def test_a_second_stream_is_refused_or_waits_until_the_first_ends(warehouse: Warehouse, tmp_path: Path) -> None:
-    holder = Hand(warehouse, tmp_path)
-    holder.ear.until(lambda: holder.ear.is_owner)
-    refused = Hand(warehouse, tmp_path, began=1)
-    refused.ear.until(lambda: refused.ear.end)
-    assert isinstance(refused.ear.end, tuple)
-    assert isinstance(refused.ear.end[1], AnotherStream)
-    waiting = Hand(warehouse, tmp_path, Claim.WAIT, began=2)
-    holder.put(0)
-    holder.ear.until(lambda: holder.ear.seconds)
-    assert not waiting.ear.is_owner
-    assert holder.ear.asked == ""
-    assert holder.end() == ("asked to end", None)
-    waiting.ear.until(lambda: waiting.ear.is_owner)
-    waiting.put(1)
-    assert waiting.end() == ("asked to end", None)
-    assert stored(warehouse) == both(0, 1)
-
-
-def test_a_successor_asks_once_it_is_warm_and_stores_what_it_gathered_meanwhile(
-    warehouse: Warehouse, tmp_path: Path
-) -> None:
-    holder = Hand(warehouse, tmp_path)
-    holder.ear.until(lambda: holder.ear.is_owner)
-    successor = Hand(warehouse, tmp_path, Claim.TAKE_OVER, began=1)
-    holder.put(0, 1)
-    successor.put(1, bid="99")
-    successor.writer.warmed()
-    holder.ear.until(lambda: holder.ear.asked)
-    holder.put(2)
-    successor.put(2, 3, bid="99")
-    assert holder.end() == ("asked to end", None)
-    successor.ear.until(lambda: len(successor.ear.seconds) == 3)
-    successor.end()
-    assert stored(warehouse) == both(0, 1, 2, 3)
-    with warehouse.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT DISTINCT snapshot_at, bid_price::text FROM market.book_ticker_snapshots ORDER BY 1")
-        assert [bid for _, bid in cursor.fetchall()] == ["100.10", "100.10", "100.10", "99"]
-
-
-def test_who_loses_the_lock_with_its_connection_stores_what_it_has_and_ends(
-    warehouse: Warehouse, tmp_path: Path
-) -> None:
-    holder = Hand(warehouse, tmp_path)
-    holder.ear.until(lambda: holder.ear.is_owner)
-    with warehouse.connect() as other, other.cursor() as cursor, administering(warehouse) as run:
-        own = other.get_backend_pid()
-        run(f"{TERMINATE} AND pid <> {own}")
-        cursor.execute("SELECT pg_advisory_lock(hashtextextended('crypto_assets stream', 0))")
-        holder.put(0)
-        holder.ear.until(lambda: holder.ear.end)
-        assert isinstance(holder.ear.end, tuple)
-        assert "another stream took the lock" in holder.ear.end[0]
-        assert holder.ear.end[1] is None
-    assert stored(warehouse) == both(0)
