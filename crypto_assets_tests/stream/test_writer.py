@@ -57,6 +57,21 @@ def test_rows_ledger_and_unreadable_messages_are_stored_and_the_next_day_is_prep
     assert list(tmp_path.iterdir()) == []
 
 
+def test_rows_go_before_what_is_beside_them_which_comes_piece_by_piece(warehouse: Warehouse, tmp_path: Path) -> None:
+    hand = Hand(warehouse, tmp_path)
+    hand.ear.until(lambda: hand.ear.is_owner)
+    pieces = [
+        absence_lines(NOON, [Absence(*market, NOON - SECOND, NOON, State.VENUE_OUTAGE.value, "gone")])
+        for market in (BTC, ETH)
+    ]
+    hand.writer.put([*pieces, second_of(NOON, (BTC, ETH))])
+    hand.ear.until(lambda: len(hand.ear.tables) == 3)
+    assert hand.end() == ("asked to end", None)
+    assert hand.ear.tables == ["market.book_ticker_snapshots", "quality.coverage", "quality.coverage"]
+    assert (hand.counters.batches, len(hand.counters.insert_ms), hand.counters.rows) == (1, 1, 2)
+    assert len(ledger(warehouse)) == 2
+
+
 def test_a_growing_outage_is_one_row_and_neighbours_of_one_kind_merge(warehouse: Warehouse, tmp_path: Path) -> None:
     def absence(start: float, end: float, state: State, why: str) -> Absence:
         return Absence(*BTC, NOON + int(start * SECOND), NOON + int(end * SECOND), state.value, why)

@@ -35,6 +35,7 @@ class Ear:
         self.changed = threading.Condition()
         self.is_owner = False
         self.seconds: list[int] = []
+        self.tables: list[str] = []
         self.known: Sequence[tuple[int, int, int]] = ()
         self.asked = ""
         self.end: tuple[str, BaseException | None] | None = None
@@ -45,6 +46,7 @@ class Ear:
     def stored(self, batch: Sequence[Lines], milliseconds: float) -> None:
         assert milliseconds > 0
         self._note(lambda: self.seconds.extend(lines.at for lines in batch if lines.rows))
+        self._note(lambda: self.tables.extend(lines.table for lines in batch))
 
     def asked_to_leave(self, who: str) -> None:
         self._note(lambda: setattr(self, "asked", who))
