@@ -100,7 +100,8 @@ class Reader:
     def newest(self, statement: Select[*tuple[object, ...]], values: Mapping[str, object]) -> pd.DataFrame:
         """As `frame`, of a statement that gives one row at most and is asked again and again.
 
-        The server plans it once: of a hundred columns in many partitions that takes longer than the row.
+        The server plans it once: of a hundred columns in many partitions that takes longer than the row. Not for columns of
+        documents (jsonb): the driver makes objects of them, where `frame` gives text.
         """
         asked = self._asked.get(statement)
         if asked is None:

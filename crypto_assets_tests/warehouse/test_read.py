@@ -20,6 +20,7 @@ from sqlalchemy import (
     Numeric,
     Table,
     Text,
+    bindparam,
     func,
     null,
     select,
@@ -29,7 +30,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from crypto_assets.datasets.market.ohlcv.table import ohlcv
 from crypto_assets.warehouse.connection import DatabaseMissing, NotMigrated, Warehouse
-from crypto_assets.warehouse.read import ReadFailed, read_arrow, read_frame
+from crypto_assets.warehouse.read import ReadFailed, read_arrow, read_frame, reading
 from crypto_assets.warehouse.write import upsert
 from crypto_assets_tests.warehouse.bars import batch
 
@@ -159,3 +160,13 @@ def test_failures_are_told_apart(filled: Warehouse, empty_warehouse: Warehouse) 
     absent = Warehouse(type(filled.url)(filled.url.get_secret_value() + "_absent"))
     with pytest.raises(DatabaseMissing):
         read_frame(absent, select(kinds))
+
+
+def test_the_newest_row_is_the_frame_that_frame_gives_with_nulls_and_without_rows(filled: Warehouse) -> None:
+    names = [column.name for column in kinds.c if column.name != "raw"]
+    statement = select(*(kinds.c[name] for name in names)).where(kinds.c.id == bindparam("the_id"))
+    with reading(filled) as reader:
+        for number in (1, 2, 99, 1):
+            expected = reader.frame(statement, {"the_id": number})
+            pd.testing.assert_frame_equal(reader.newest(statement, {"the_id": number}), expected)
+            assert len(expected) == (number != 99)
