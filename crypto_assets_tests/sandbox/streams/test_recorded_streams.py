@@ -87,6 +87,11 @@ def test_addresses_are_left_out_and_frames_may_hold_anything(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("content", "words"),
     [(b"no gzip", "Cannot read"), (gzip.compress(b"1.5: {}\nnow: {}\n"), "line 2"), (gzip.compress(b"{}\n"), "line 1")],
+    ids=[
+        "not packed",
+        "a time that is none",
+        "no time",
+    ],  # gzip's bytes hold the second: ids of two workers would differ
 )
 def test_what_cannot_be_played_is_said(tmp_path: Path, content: bytes, words: str) -> None:
     with pytest.raises(RecordingError, match=words):
