@@ -34,8 +34,8 @@ class Field(Protocol):
     def null_rows(self) -> Bools | None:
         """Which rows are NULL; None where none can be."""
 
-    def pattern(self) -> Int64s | None:
-        """A number a row, the same for fields of one length; None where all are alike."""
+    def pattern(self) -> Int64s | Bools | None:
+        """A value a row, the same for fields of one length; None where all are alike."""
 
     def length_of(self, row: int) -> int:
         """Bytes of the field in a row; -1 for NULL."""
@@ -65,11 +65,11 @@ class FixedField:
         """Which rows are NULL; None where none is."""
         return self.nulls
 
-    def pattern(self) -> Int64s | None:
-        """-1 for NULL, else 0; None where no row or every row is NULL."""
+    def pattern(self) -> Bools | None:
+        """Which rows are NULL; None where no row or every row is."""
         if self.nulls is None or not self.nulls.ndim or not self.nulls.any():
             return None
-        return -self.nulls.astype(np.int64)
+        return self.nulls
 
     def length_of(self, row: int) -> int:
         """Bytes of the field in a row; -1 for NULL."""

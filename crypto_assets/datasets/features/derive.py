@@ -31,7 +31,9 @@ from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.read import reading
 from crypto_assets.warehouse.write import replace
 
-WORKERS = 2
+# One more than a desktop's cores: while two compute, the third waits for the server, which would else be waited for by both
+# (132 features of fifty markets: 44 seconds for 50).
+WORKERS = 3
 
 
 class NoBars(CryptoAssetsError):

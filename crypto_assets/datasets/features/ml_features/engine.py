@@ -62,10 +62,10 @@ def build_features(inputs: MarketInputs, cross_market: CrossMarket, block: Block
         for one in features:
             raw = one.compute(columns)
             scaled = columns.rolling(one.scaling.apply, raw) if one.scaling.warm_up else one.scaling.apply(raw)
-            kept = scaled[wanted].astype(
-                np.float32
-            )  # as the table keeps it, so that what is rebuilt equals what is stored
-            values[one.name] = np.where(np.isfinite(kept), kept, np.float32("nan"))
+            # As the table keeps it, so that what is rebuilt equals what is stored.
+            kept = scaled[wanted].astype(np.float32)
+            kept[~np.isfinite(kept)] = np.nan
+            values[one.name] = kept
     return Rows(part.bars.opened_at[wanted], values)
 
 
