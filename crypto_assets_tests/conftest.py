@@ -2,6 +2,8 @@
 
 What belongs here: fixtures that tests of several packages use. What does not: fixtures of one package.
 
+Sandboxes are named here and nowhere else: a conftest that imports them again has processes of its own.
+
 One server serves the whole session, shared by xdist's workers: whoever needs it first starts it, the others attach, and
 the controlling process stops it at the end. Each test gets a copy of a database that was migrated once.
 """
@@ -28,6 +30,7 @@ from sqlalchemy import make_url
 from crypto_assets.warehouse.connection import Warehouse, ensure_database
 from crypto_assets.warehouse.migrate import migrate
 from crypto_assets.warehouse.server import EmbeddedServer, ServerAddress
+from crypto_assets_tests.playing import playback, sandbox, sandbox_process
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 TEMPLATE = "migrated_template"
@@ -140,3 +143,16 @@ def _administer(server: ServerAddress, statement: sql.Composable) -> None:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(statement)
+
+
+__all__ = [
+    "connection",
+    "empty_warehouse",
+    "playback",
+    "recordings",
+    "sandbox",
+    "sandbox_process",
+    "server",
+    "shared_warehouse",
+    "warehouse",
+]

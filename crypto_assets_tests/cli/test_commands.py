@@ -79,7 +79,6 @@ def started(environment: Mapping[str, str]) -> Run:
     return lambda *arguments, **more: run_command({**environment, **more}, *arguments)
 
 
-@pytest.mark.xdist_group("cli")
 def test_a_backfill_is_one_run_a_venue_and_the_second_one_writes_nothing(crypto_assets: Run, tmp_path: Path) -> None:
     span = ("--from", "2026-03-01", "--to", "2026-03-03")
     first = crypto_assets("backfill", *span)
@@ -102,7 +101,6 @@ def test_a_backfill_is_one_run_a_venue_and_the_second_one_writes_nothing(crypto_
     assert "okx ETH/USDT 1h" in page
 
 
-@pytest.mark.xdist_group("cli")
 def test_features_are_computed_shown_and_reported(
     crypto_assets: Run, environment: Mapping[str, str], sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
@@ -140,7 +138,6 @@ def test_features_and_indicators_are_listed_without_a_database() -> None:
     assert "51 indicators." in indicators.stdout
 
 
-@pytest.mark.xdist_group("cli")
 def test_gaps_are_scanned_listed_planned_and_repaired(
     crypto_assets: Run, environment: Mapping[str, str], sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
@@ -179,7 +176,6 @@ def test_gaps_are_scanned_listed_planned_and_repaired(
     assert "Nothing has been collected between 2026-06-01" in outside.stderr
 
 
-@pytest.mark.xdist_group("cli")
 def test_the_doctor_shows_a_row_for_each_part_and_tries_each_provider(crypto_assets: Run) -> None:
     told = crypto_assets("doctor")
     for part in ("settings", "universe", "database", "migrations", "daemon", "mexc", "okx", "geckoterminal"):
@@ -195,7 +191,6 @@ def test_the_doctor_shows_a_row_for_each_part_and_tries_each_provider(crypto_ass
     assert told.returncode == 0
 
 
-@pytest.mark.xdist_group("cli")
 def test_env_prints_what_plain_dagster_commands_need(started: Run) -> None:
     told = started("env")
     assert told.returncode == 0, told.stderr
@@ -232,7 +227,6 @@ def test_env_prints_what_plain_dagster_commands_need(started: Run) -> None:
         (("gaps", "repair", "--venue", "okx", "--symbol", "NO/SUCH"), "Unknown symbol 'NO/SUCH' on okx"),
     ],
 )
-@pytest.mark.xdist_group("cli")
 def test_bad_input_is_one_clear_line_and_a_non_zero_exit(
     crypto_assets: Run, arguments: tuple[str, ...], said: str
 ) -> None:
@@ -249,7 +243,6 @@ def test_bad_input_is_one_clear_line_and_a_non_zero_exit(
         ("DATABASE_URL", "nonsense", "CRYPTO_ASSETS_DATABASE_URL"),
     ],
 )
-@pytest.mark.xdist_group("cli")
 def test_a_wrong_environment_is_one_clear_line(started: Run, name: str, value: str, said: str) -> None:
     told = started("backfill", "--from", "2026-03-01", **{f"CRYPTO_ASSETS_{name}": value})
     assert told.returncode == 1
@@ -258,7 +251,6 @@ def test_a_wrong_environment_is_one_clear_line(started: Run, name: str, value: s
     assert "canary" not in told.stderr + told.stdout
 
 
-@pytest.mark.xdist_group("cli")
 def test_a_port_in_use_is_said_before_anything_starts(started: Run) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

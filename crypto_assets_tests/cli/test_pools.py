@@ -47,8 +47,6 @@ from crypto_assets.warehouse.limits import Poll, write_poll
 from crypto_assets.warehouse.write import upsert
 from crypto_assets.watchlist_file import COLUMNS
 
-pytestmark = pytest.mark.xdist_group("show")
-
 UNIVERSE = """
 history_from: 2026-01-01
 venues: {okx: {markets: [BTC/USDT]}}

@@ -34,8 +34,6 @@ from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.limits import Poll, write_poll
 from crypto_assets.warehouse.write import upsert
 
-pytestmark = pytest.mark.xdist_group("show")
-
 UNIVERSE = """
 history_from: 2026-01-01
 venues:

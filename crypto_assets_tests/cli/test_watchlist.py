@@ -13,8 +13,6 @@ from crypto_assets.cli.main import app
 from crypto_assets.watchlist_file import COLUMNS
 from crypto_assets_tests.cli.forked import run_forked
 
-pytestmark = pytest.mark.xdist_group("cli")  # whose forked processes share their imports
-
 HEADER = ",".join(COLUMNS)
 SOL = "So11111111111111111111111111111111111111112"
 WETH = "0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2"
