@@ -17,7 +17,7 @@ RUN := $(BIN)/crypto-assets
 # Where this is set every process compiles all it imports anew: half the time of a short command, a third of the tests'.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up down test check bench bench-collect bench-pools bench-sentiment bench-stream bench-features bench-truth lock clean
+.PHONY: help demo up down test check bench bench-collect bench-pools bench-sentiment bench-stream bench-features bench-models bench-truth lock clean
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 13
 
@@ -31,7 +31,7 @@ down: $(VENV)/.main ## End what `make up` started
 	@$(RUN) down
 
 test: $(VENV)/.dev ## The whole test suite, on three workers: on two cores one of them always waits for something
-	@$(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.dev ## Lint, format, types, architecture
 	@$(BIN)/ruff check .
@@ -56,6 +56,9 @@ bench-stream: $(VENV)/.dev ## Quotes of every second under load, faults and kill
 
 bench-features: $(VENV)/.dev ## Indicators and features over 3.3 million bars, beside pandas and to_sql
 	@$(BIN)/python -m bench.features
+
+bench-models: $(VENV)/.dev ## Skill on a random walk and a planted signal, on recorded hours, and the speed of the live path
+	@$(BIN)/python -m bench.models $(ARGS)
 
 bench-truth: $(VENV)/.dev ## Planted gaps, outages, halts and kills: what is found, repaired and named
 	@$(BIN)/python -m bench.truth

@@ -26,6 +26,9 @@ from crypto_assets.automation import (
 )
 from crypto_assets.calendar_automation import JOBS as CALENDAR_JOBS
 from crypto_assets.calendar_automation import calendar_schedules
+from crypto_assets.datasets.onchain.network_fees.table import ETHEREUM
+from crypto_assets.model_automation import JOBS as MODEL_JOBS
+from crypto_assets.model_automation import model_schedules, model_sensors
 from crypto_assets.partitions import Grids, grids_of
 from crypto_assets.pool_automation import JOBS as POOL_JOBS
 from crypto_assets.pool_automation import pool_schedules, pool_sensors
@@ -37,6 +40,8 @@ from crypto_assets.settings import Settings, load_settings
 from crypto_assets.stream_automation import JOBS as STREAM_JOBS
 from crypto_assets.stream_automation import stream_resources, stream_schedules, stream_sensors
 from crypto_assets.universe import Universe
+
+CHAINS = (ETHEREUM,)  # whose fees are forecast
 
 
 def dataset_modules(part: str) -> Iterator[ModuleType]:
@@ -67,7 +72,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
 def _put_together(settings: Settings, universe: Universe) -> dg.Definitions:
     venues, networks = sorted(universe.venues), sorted(universe.dex.networks)
     return dg.Definitions(
-        assets=with_automation(build_assets(grids_of(universe.history_from, venues, networks)), universe),
+        assets=with_automation(build_assets(grids_of(universe.history_from, venues, networks, CHAINS)), universe),
         asset_checks=[check for module in dataset_modules("checks") for check in module.CHECKS]
         + [universe_file_is_valid],
         jobs=[
@@ -80,6 +85,7 @@ def _put_together(settings: Settings, universe: Universe) -> dg.Definitions:
             *CALENDAR_JOBS,
             *STREAM_JOBS,
             *RETENTION_JOBS,
+            *MODEL_JOBS,
         ],
         schedules=[
             *schedules_of(universe),
@@ -87,8 +93,9 @@ def _put_together(settings: Settings, universe: Universe) -> dg.Definitions:
             *calendar_schedules(),
             *stream_schedules(),
             *retention_schedules(),
+            *model_schedules({*venues, *networks, *CHAINS}),
         ],
-        sensors=[*sensors_of(venues, networks), *pool_sensors(networks), *stream_sensors()],
+        sensors=[*sensors_of(venues, networks), *pool_sensors(networks), *stream_sensors(), *model_sensors()],
         resources={**resources_of(settings), **stream_resources(settings)},
         # One process a run: a process a step would spend seconds on imports for checks that take milliseconds.
         executor=dg.in_process_executor,

@@ -15,6 +15,9 @@ reports each hour while it goes on.
 
 What happens on decentralised exchanges is cut day × network: a chain stands in the place of the venue, for one
 source answers for all of its pools.
+
+What is forecast is of exchanges, of pools and of a chain's fees alike, so its grid is month × domain: venues, networks and
+chains are keys of one dimension, which keeps the name of the venue's, for months of features are mapped onto it.
 """
 
 from __future__ import annotations
@@ -33,6 +36,8 @@ VENUE = "venue"
 NETWORK = "network"
 # Nobody had this stream before; each day of the grid is 24 keys that every page of the UI would carry.
 FIRST_HOUR = date(2026, 1, 1)
+# Chains whose fees are forecast: of those that are followed, Ethereum alone has a base fee.
+FORECAST_CHAINS = ("ethereum",)
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class Grids:
         calendar_months: Month alone, for what happens once for all: economies, chains.
         calendar_days: Day alone, for news, moods and fees.
         hours: Hour alone, for quotes of every second.
+        forecasts: Month × domain: venues, networks, and chains whose fees are forecast.
     """
 
     bars: dg.MultiPartitionsDefinition
@@ -70,10 +76,17 @@ class Grids:
     calendar_months: dg.MonthlyPartitionsDefinition
     calendar_days: dg.DailyPartitionsDefinition
     hours: dg.HourlyPartitionsDefinition
+    forecasts: dg.MultiPartitionsDefinition
 
 
-def grids_of(history_from: date, venues: Sequence[str], networks: Sequence[str]) -> Grids:
-    """All grids of a universe."""
+def grids_of(
+    history_from: date, venues: Sequence[str], networks: Sequence[str], chains: Sequence[str] = FORECAST_CHAINS
+) -> Grids:
+    """All grids of a universe.
+
+    Args:
+        chains: Those whose fees are forecast; one that is a network, too, is one key.
+    """
     return Grids(
         bars=bars_grid(history_from, venues),
         days=days_grid(history_from, venues),
@@ -82,7 +95,15 @@ def grids_of(history_from: date, venues: Sequence[str], networks: Sequence[str])
         calendar_months=_months(history_from),
         calendar_days=_days(history_from),
         hours=hours_grid(history_from),
+        forecasts=bars_grid(history_from, forecast_domains(venues, networks, chains)),
     )
+
+
+def forecast_domains(
+    venues: Iterable[str], networks: Iterable[str], chains: Iterable[str] = FORECAST_CHAINS
+) -> list[str]:
+    """Of one of these is whatever is forecast: venues, networks and chains, each once, for a chain may be a network, too."""
+    return sorted({*venues, *networks, *chains})
 
 
 def bars_grid(history_from: date, venues: Sequence[str]) -> dg.MultiPartitionsDefinition:

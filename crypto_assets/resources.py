@@ -1,4 +1,4 @@
-"""What assets are given to work with: the warehouse, the universe and the providers.
+"""What assets are given to work with: the warehouse, the universe, the providers and the models' store.
 
 What belongs here: construction from the settings. What does not: any work; constructors open nothing.
 """
@@ -16,6 +16,7 @@ from crypto_assets.clients.geckoterminal import GeckoTerminal
 from crypto_assets.clients.http import MOST_BYTES, HttpProvider
 from crypto_assets.clients.transport import RetryPolicy, Transport
 from crypto_assets.collection.shared_pace import SharedPace
+from crypto_assets.forecasting.artefacts import Store
 from crypto_assets.settings import Settings, SettingsError
 from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import Warehouse
@@ -171,6 +172,21 @@ class Providers:
         return Transport(provider, requests_per_second=budget, policy=self.policy, pace=pace)
 
 
+@dataclass(frozen=True)
+class ModelStore:
+    """Where the artefacts of trained forecasts lie.
+
+    Args:
+        place: A folder, or an address that fsspec knows.
+    """
+
+    place: str
+
+    def store(self) -> Store:
+        """What keeps artefacts there and checks them when they are read."""
+        return Store(self.place)
+
+
 def warehouse_of(settings: Settings) -> Warehouse:
     """The warehouse the environment names.
 
@@ -189,6 +205,7 @@ def resources_of(settings: Settings) -> Mapping[str, object]:
         "exchanges": Exchanges(settings.sandbox_url, warehouse=warehouse),
         "pool_clients": PoolClients(settings.sandbox_url, warehouse=warehouse),
         "providers": Providers(keys_of(settings), settings.models, settings.sandbox_url, warehouse=warehouse),
+        "model_store": ModelStore(settings.model_store_place),
     }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -70,6 +71,7 @@ class Settings(BaseSettings):
     )
     solana_rpc_url: SecretStr | None = Field(default=None, description="A node of yours, asked before the public ones.")
     models: Path | None = Field(default=None, description="Folder of sentiment models that you fetched.")
+    model_store: str | None = Field(default=None, description="Where trained forecasts lie: a folder, or an address.")
     webserver_port: int = Field(default=3000, ge=1, le=65535, description="Port of the web UI on 127.0.0.1.")
     log_level: str = Field(
         default="WARNING", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe line shown."
@@ -99,6 +101,17 @@ class Settings(BaseSettings):
             if parts.scheme not in {"http", "https"} or not parts.hostname:
                 raise ValueError("expected http(s)://host/path")
         return url
+
+    @field_validator("model_store")
+    @classmethod
+    def _is_a_folder_or_an_address(cls, place: str | None) -> str | None:
+        """An empty line of .env means the default."""
+        if place is None or not place.strip():
+            return None
+        scheme, separator, rest = place.strip().partition("://")
+        if separator and not (rest.strip("/") and re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme)):
+            raise ValueError("expected a folder, or an address as s3://bucket/folder")
+        return place.strip()
 
     @field_validator("sandbox_url")
     @classmethod
@@ -143,6 +156,12 @@ class Settings(BaseSettings):
     def watchlist_file(self) -> Path:
         """The watchlist's path, absolute; found as the universe's is."""
         return self._ours(self.watchlist)
+
+    @property
+    def model_store_place(self) -> str:
+        """Where artefacts of trained forecasts lie: an address as it was given, a folder as an absolute path."""
+        place = self.model_store or str(self.home / "models")
+        return place if "://" in place else str(Path(place).absolute())
 
     @property
     def server_home(self) -> Path:

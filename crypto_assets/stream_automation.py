@@ -6,6 +6,8 @@ what it does (stream/), and how quotes are judged (datasets/market/book_ticker_s
 A report becomes a materialization of the hour's partition. At the end of an hour its checks are evaluated inside the same
 run, as events of it that name the hour: without a partition, one run would have one evaluation of a check, the last. Hours
 that no stream closed, because none ran when they ended, are counted anew by a schedule, whose run brings their checks.
+
+Each minute's report is also when champions say what comes, in a thread beside the run.
 """
 
 import sys
@@ -21,6 +23,7 @@ from crypto_assets.datasets.market.book_ticker_snapshots.asset import IS_FINAL, 
 from crypto_assets.datasets.market.book_ticker_snapshots.checks import RULES
 from crypto_assets.datasets.market.book_ticker_snapshots.table import DATASET
 from crypto_assets.datasets.market.hour_asset import HourRun
+from crypto_assets.datasets.models.predictions.report_forecasts import ReportForecasts, ReportSpeaker
 from crypto_assets.datasets.outcomes import Described
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.partitions import hour_key, hours
@@ -64,13 +67,22 @@ def follow_stream(
     warehouse: dg.ResourceParam[Warehouse],
     universe_file: dg.ResourceParam[UniverseFile],
     book_ticker_child: dg.ResourceParam[StreamChild],
+    report_forecasts: dg.ResourceParam[ReportForecasts],
 ) -> None:
     """Until the child ends, by itself or because the run is terminated.
 
     Raises:
         Failure: it ended otherwise than in order, soon after it began; one that had worked for a while is started again.
     """
-    teller = _Teller(context, warehouse, universe_file)
+    log = context.log
+    with report_forecasts.speaking(
+        warehouse, lambda: universe_file.in_force().universe, log.info, log.warning
+    ) as speaker:
+        _follow(context, book_ticker_child, _Teller(context, warehouse, universe_file, speaker))
+
+
+def _follow(context: dg.OpExecutionContext, book_ticker_child: StreamChild, teller: "_Teller") -> None:
+    """One stream after the other, until one ends in order."""
     while True:
         began = time.monotonic()
         code = _follow_one(context, book_ticker_child, teller)
@@ -127,8 +139,15 @@ JOBS = (book_ticker_stream_job, sum_book_tickers)
 class _Teller:
     """Makes events of reports, within one run."""
 
-    def __init__(self, context: dg.OpExecutionContext, warehouse: Warehouse, universe_file: UniverseFile) -> None:
+    def __init__(
+        self,
+        context: dg.OpExecutionContext,
+        warehouse: Warehouse,
+        universe_file: UniverseFile,
+        speaker: ReportSpeaker,
+    ) -> None:
         self._context = context
+        self._speaker = speaker
         self._warehouse = warehouse
         self._universe_file = universe_file
         self.why = ""
@@ -147,6 +166,8 @@ class _Teller:
             closing = self._close(report.hour) if report.event == "hour" else {}
             metadata = closing | metadata_of(report)
             self._context.log_event(dg.AssetMaterialization(QUOTES, partition=report.hour, metadata=metadata))
+            if report.event == "minute":
+                self._speaker.report()
         else:
             self._context.log.info("%s %s", report.event or "The stream says:", dict(report.told))
 
@@ -275,4 +296,7 @@ def is_closed(instance: dg.DagsterInstance, hour: str) -> bool:
 
 def stream_resources(settings: Settings) -> dict[str, object]:
     """What the stream's run asks for beside the resources of all."""
-    return {"book_ticker_child": StreamChild(variables_of(settings))}
+    return {
+        "book_ticker_child": StreamChild(variables_of(settings)),
+        "report_forecasts": ReportForecasts(settings.model_store_place),
+    }

@@ -75,6 +75,9 @@ def test_checks_are_named_by_the_truth_that_holds(definitions: dg.Definitions) -
         "seconds_complete", "spread_positive", "not_crossed", "few_stale", "snapshots_agree_with_bars",
         "no_snapshot_from_the_future", "seconds_accounted_for", "sample_equals_recounted",
         "profit_is_positive", "profit_follows_from_prices", "quotes_were_fresh", "gains_are_believable",
+        "skill_above_baseline", "one_champion", "artefacts_are_whole", "champion_is_fresh",
+        "quantiles_in_order", "no_prediction_before_its_model", "inputs_complete", "latency_within_bound",
+        "newest_prediction_is_recent", "errors_follow_from_predictions", "skill_out_of_sample", "coverage_near_nominal",
     }  # fmt: skip
 
 
@@ -107,12 +110,13 @@ def test_the_jobs_of_pools_select_their_datasets_and_wait_in_a_pool_of_their_own
     assert "watchlist_watch" in {one.name for one in definitions.sensors or ()}
 
 
-def test_the_instance_queues_two_runs_a_venue_or_network_and_forgets_old_ticks() -> None:
+def test_the_instance_queues_two_runs_a_venue_or_network_and_one_training_and_forgets_old_ticks() -> None:
     instance = yaml.safe_load((ROOT / "dagster.yaml").read_text())
     limits = instance["concurrency"]["runs"]["tag_concurrency_limits"]
-    assert [(limit["key"], limit["value"], limit["limit"]) for limit in limits] == [
+    assert [(limit["key"], limit.get("value"), limit["limit"]) for limit in limits] == [
         ("dagster/partition/venue", {"applyLimitPerUniqueValue": True}, 2),
         ("dagster/partition/network", {"applyLimitPerUniqueValue": True}, 2),
+        ("crypto_assets/training", None, 1),
     ]
     assert instance["storage"]["postgres"]["postgres_url"] == {"env": "CRYPTO_ASSETS_DAGSTER_URL"}
     assert instance["retention"]["sensor"]["purge_after_days"]["skipped"] > 0

@@ -52,8 +52,8 @@ def test_every_picture_and_page_that_is_linked_exists() -> None:
                 assert (path.parent / target).exists(), f"{path.name}: {target}"
 
 
-def test_the_examples_in_the_guide_import_what_exists() -> None:
-    code = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "use.md").read_text(), re.S)
+def test_the_examples_in_the_documents_import_what_exists() -> None:
+    code = [block for path in DOCUMENTS for block in re.findall(r"```python\n(.*?)```", path.read_text(), re.S)]
     imports = [line for block in code for line in block.splitlines() if line.startswith(("from ", "import "))]
     exec("\n".join(imports), {})  # noqa: S102 - our own document
     assert len(imports) > 5

@@ -12,6 +12,7 @@ from crypto_assets.partitions import (
     calendar_months,
     day_key,
     day_window,
+    forecast_domains,
     grids_of,
     join_day_key,
     join_key,
@@ -106,3 +107,13 @@ def test_grids_of_time_alone_reach_to_the_open_window_and_their_windows_have_no_
     assert calendar_months(["2026-03-01", "2026-01-01", "2025-12-01"]) == [VenueWindow("", first, last), apart]
     day = datetime(2026, 2, 28, tzinfo=UTC)
     assert calendar_days(["2026-03-01", "2026-02-28"]) == [VenueWindow("", day, day + timedelta(days=2))]
+
+
+def test_the_grid_of_forecasts_has_venues_networks_and_ethereum_each_once() -> None:
+    now = datetime(2024, 4, 20, tzinfo=UTC)
+    keys = grids_of(date(2024, 3, 17), ["okx", "binance"], ["solana"]).forecasts.get_partition_keys(current_time=now)
+    domains = ("binance", "ethereum", "okx", "solana")
+    assert keys == [f"{month}|{domain}" for month in ("2024-03-01", "2024-04-01") for domain in domains]
+    assert forecast_domains(["okx"], ["ethereum", "base"]) == ["base", "ethereum", "okx"]
+    assert split_key(keys[1]) == ("2024-03-01", "ethereum")
+    assert venue_windows(keys[1:6:4]) == [VenueWindow("ethereum", _utc(2024, 3), _utc(2024, 5))]

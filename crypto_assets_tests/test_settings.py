@@ -44,6 +44,8 @@ def test_every_setting_is_explained_in_the_example_with_its_default() -> None:
         ("LOG_LEVEL", "LOUD", "CRYPTO_ASSETS_LOG_LEVEL"),
         ("ETHEREUM_RPC_URL", "file:///etc/passwd", "expected http(s)://host/path"),
         ("SOLANA_RPC_URL", "node", "expected http(s)://host/path"),
+        ("MODEL_STORE", "s3://", "CRYPTO_ASSETS_MODEL_STORE: expected a folder, or an address as s3://bucket/folder"),
+        ("MODEL_STORE", "S 3://bucket", "expected a folder, or an address"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_name(
@@ -69,6 +71,20 @@ def test_a_profile_has_databases_and_a_home_of_its_own() -> None:
     settings = load_settings(profile="sandbox")
     assert settings.database_suffix == "_sandbox"
     assert settings.dagster_home.parts[-2:] == ("sandbox", "dagster")
+
+
+def test_forecasts_lie_in_the_home_unless_another_place_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert load_settings().model_store_place == str(tmp_path / ".crypto_assets" / "models")
+    for told, place in (
+        (" ", str(tmp_path / ".crypto_assets" / "models")),
+        ("kept", str(tmp_path / "kept")),
+        ("/srv/models", "/srv/models"),
+        ("s3://bucket/models", "s3://bucket/models"),
+    ):
+        monkeypatch.setenv(f"{ENV_PREFIX}MODEL_STORE", told)
+        assert load_settings().model_store_place == place
 
 
 def test_keys_are_read_as_secrets_and_an_empty_line_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """The stream under Dagster: what becomes of its reports, how its run ends, what keeps it alive, and who closes hours."""
 
+import logging
 import os
+import shutil
 import signal
 import sys
 import textwrap
@@ -15,7 +17,10 @@ from pydantic import SecretStr
 
 from crypto_assets.datasets.market.book_ticker_snapshots.asset import IS_FINAL
 from crypto_assets.datasets.market.book_ticker_snapshots.checks import RULES
+from crypto_assets.datasets.models.predictions.report_forecasts import ReportForecasts
+from crypto_assets.datasets.models.predictions.table import predictions
 from crypto_assets.definitions import build_definitions
+from crypto_assets.forecasting.artefacts import Store
 from crypto_assets.partitions import hour_key
 from crypto_assets.resources import UniverseFile
 from crypto_assets.settings import Settings
@@ -32,6 +37,7 @@ from crypto_assets_tests.datasets.market.book_ticker_hours.quotes import (
     put_quotes,
     without_quotes,
 )
+from crypto_assets_tests.datasets.models.predictions.stage import GAS_1H, crown, forget, put_fees, rows_of
 
 UNIVERSE = """
 history_from: 2026-01-01
@@ -88,6 +94,7 @@ def _run(
         "warehouse": warehouse,
         "universe_file": UniverseFile(home / "universe.yaml", warehouse),
         "book_ticker_child": StreamChild({}, command, stop_seconds=5),
+        "report_forecasts": ReportForecasts(str(home / "models")),
     }
     return book_ticker_stream_job.execute_in_process(
         instance=instance, resources=given, raise_on_error=False, run_id=run_id
@@ -221,6 +228,40 @@ def test_a_database_that_is_away_leaves_the_stream_running_and_the_hour_open(
     assert _run(instance, home, UNREACHABLE, script).success
     assert [hour for hour, _ in _told(instance)] == [KEY, NEXT]
     assert not is_closed(instance, KEY)
+
+
+def test_champions_speak_at_each_minutes_report_and_their_trouble_ends_no_run(
+    instance: dg.DagsterInstance, home: Path, warehouse: Warehouse
+) -> None:
+    script = f"""
+        say("ready", pid=1)
+        say("minute", hour="{KEY}", rows=60)
+        say("minute", hour="{KEY}", rows=120)
+        say("ended", why="handed over")
+    """
+    quiet = _run(instance, home, warehouse, script)
+    assert quiet.success
+    said = [event.message for event in instance.all_logs(quiet.run_id)]
+    assert not [one for one in said if "redict" in one]  # nobody is champion
+    try:
+        put_fees(warehouse)
+        store = Store(home / "models")
+        crown(warehouse, store, GAS_1H)
+        sound = _run(instance, home, warehouse, script)
+        assert sound.success
+        [row] = rows_of(warehouse, predictions).to_dict("records")
+        assert (row["model"], row["series"]) == ("gas_1h", "fees")
+        [told] = [one.message for one in instance.all_logs(sound.run_id) if "new predictions" in one.message]
+        assert told.startswith("1 new predictions by 1 champions; the slowest took ")
+        shutil.rmtree(home / "models")
+        broken = _run(instance, home, warehouse, script)
+        assert broken.success
+        warnings = [one.message for one in instance.all_logs(broken.run_id) if one.level == logging.WARNING]
+        [told] = [one for one in warnings if "redict" in one]
+        assert told.startswith("Not predicted: gas_1h: The artefact ")
+        assert [rows for _, one in _told(instance) for rows in [one["dagster/row_count"]]] == [60, 120] * 3
+    finally:
+        forget(warehouse)
 
 
 def test_terminating_the_run_ends_the_child_in_order_and_cancels_the_run(

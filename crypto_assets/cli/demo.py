@@ -32,6 +32,7 @@ from crypto_assets.warehouse.read import read_frame
 
 DEMO_VENUES = ("binance", "mexc", "okx")
 DEMO_DAYS = 10  # features that look back a week know something for three days of it
+DEMO_FEE_DAYS = 60  # a point every four hours: as much as a forecast of fees needs to be told from luck
 DEMO_MINUTES = 10  # of trades; recordings have none, and their clock stands in the past
 DEMO_NETWORK = "solana"
 DEMO_POOL_DAYS = 0  # whole days of bars before today
@@ -110,8 +111,14 @@ def pool_plans(universe: Universe, recorded: Sequence[RecordedSeries]) -> list[P
 
 
 def world_plans(universe: Universe, recorded: Sequence[RecordedSeries]) -> list[Plan]:
-    """Economies, chains, fees, news and moods of the demo's days; recordings have none."""
-    return [] if recorded else plan_world(universe, (), DEMO_DAYS, datetime.now(UTC))
+    """Economies, chains, news and moods of the demo's days, and fees of more; recordings have none."""
+    if recorded:
+        return []
+    now = datetime.now(UTC)
+    plans = plan_world(universe, (), DEMO_DAYS, now)
+    return [
+        replace(plan, start=now - timedelta(days=DEMO_FEE_DAYS)) if plan.venue == "fees" else plan for plan in plans
+    ]
 
 
 def stored_bars(warehouse: Warehouse) -> list[Stored]:
@@ -210,6 +217,8 @@ def _print_way_on(recordings: Path | None, profile: str) -> None:
             f"Economies, chains, news: [bold].venv/bin/crypto-assets --profile {profile} show macro[/], onchain, news"
         )
         OUT.print(f"The pools that are known: [bold].venv/bin/crypto-assets --profile {profile} show pools[/]")
+    if recordings is None:
+        OUT.print(f"A forecast of fees: [bold].venv/bin/crypto-assets --profile {profile} models train gas_4h[/]")
     OUT.print(f"The quality report: [bold].venv/bin/crypto-assets --profile {profile} quality[/]")
     OUT.print(
         f"The newest features: [bold].venv/bin/crypto-assets --profile {profile} features show binance BTC/USDT[/]"

@@ -93,6 +93,7 @@ class Environment(AbstractContextManager["Environment"]):
             f"{ENV_PREFIX}PROFILE": settings.profile,
             f"{ENV_PREFIX}UNIVERSE": str(settings.universe_file),
             f"{ENV_PREFIX}WATCHLIST": str(settings.watchlist_file),
+            f"{ENV_PREFIX}MODEL_STORE": settings.model_store_place,
             f"{ENV_PREFIX}WAREHOUSE_URL": self.databases.warehouse.get_secret_value(),
             f"{ENV_PREFIX}DAGSTER_URL": self.databases.dagster.get_secret_value(),
         }

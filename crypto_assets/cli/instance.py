@@ -17,6 +17,7 @@ from crypto_assets.datasets.dex.network_asset import POOL as NETWORKS
 from crypto_assets.datasets.market.event_asset import POOL as EVENTS
 from crypto_assets.datasets.market.hour_asset import POOL as QUOTES
 from crypto_assets.datasets.market.ohlcv.asset import POOL as VENUES
+from crypto_assets.datasets.models.registry.asset import POOL as MODELS
 
 
 @contextmanager
@@ -36,5 +37,6 @@ def prepare_instance(environment: Environment) -> None:
             EVENTS,
             NETWORKS,
             QUOTES,
+            MODELS,
         } - storage.get_concurrency_keys():  # Dagster's call fails on one that is there
             storage.initialize_concurrency_limit_to_default(pool)

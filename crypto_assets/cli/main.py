@@ -19,6 +19,8 @@ from crypto_assets.cli import show_quotes, show_world_commands  # noqa: F401 - t
 from crypto_assets.cli.console import NOTICES, OUT, clear_errors, log_to_stderr, table
 from crypto_assets.cli.features import features_app
 from crypto_assets.cli.gaps import gaps_app
+from crypto_assets.cli.models import models_app
+from crypto_assets.cli.predict import predict
 from crypto_assets.cli.retention import retention
 from crypto_assets.cli.show import show_app
 from crypto_assets.cli.stream import stream
@@ -40,10 +42,12 @@ app.add_typer(universe_app, name="universe")
 app.add_typer(gaps_app, name="gaps")
 app.add_typer(features_app, name="features")
 app.add_typer(show_app, name="show")
+app.add_typer(models_app, name="models")
 app.add_typer(watchlist_app, name="watchlist")
 app.command()(stream)
 app.command()(top)
 app.command()(retention)
+app.command()(predict)
 
 # `dagster asset …` knows no workspace file and wants -m; its variable for that would break `dagster … -w`.
 _DAGSTER_FUNCTION = (

@@ -18,6 +18,7 @@ from crypto_assets.partitions import (
     calendar_days,
     calendar_months,
     day_key,
+    forecast_domains,
     hour_key,
     hours,
     join_day_key,
@@ -80,6 +81,7 @@ class Grid(StrEnum):
     CALENDAR_MONTHS = "calendar_months"
     CALENDAR_DAYS = "calendar_days"
     HOURS = "hours"
+    FORECASTS = "forecasts"
 
 
 _WITHOUT_VENUE: Mapping[Grid, tuple[Callable[[Iterable[str]], list[VenueWindow]], Callable[[datetime], str]]] = {
@@ -94,8 +96,8 @@ def run_windows(
 ) -> list[VenueWindow]:
     """The windows a check looks at: the run's partitions, or the open month, day or hour where a check runs by itself.
 
-    Partitions of a venue alone stand for its whole history. On Grid.NETWORK_DAYS the windows' venues are networks; on the
-    calendar grids they are empty.
+    Partitions of a venue alone stand for its whole history. On Grid.NETWORK_DAYS the windows' venues are networks, on
+    Grid.FORECASTS networks and chains, too; on the calendar grids they are empty.
     """
     tags = context.run.tags
     is_partitioned = "dagster/partition" in tags or "dagster/asset_partition_range_start" in tags
@@ -112,7 +114,8 @@ def run_windows(
         return venue_days(keys or [join_network_key(day_key(now), network) for network in universe.dex.networks])
     if grid is Grid.DAYS:
         return venue_days(keys or [join_day_key(day_key(now), venue) for venue in universe.venues])
-    return venue_windows(keys or [join_key(month_key(now), venue) for venue in universe.venues])
+    domains = forecast_domains(universe.venues, universe.dex.networks) if grid is Grid.FORECASTS else universe.venues
+    return venue_windows(keys or [join_key(month_key(now), domain) for domain in domains])
 
 
 def worst_first(findings: Sequence[Finding]) -> list[Finding]:

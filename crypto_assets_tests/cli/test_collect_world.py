@@ -8,6 +8,7 @@ import pytest
 from crypto_assets.calendar_automation import AREAS
 from crypto_assets.cli.collect_world import plan_world, print_world
 from crypto_assets.cli.console import OUT
+from crypto_assets.cli.demo import world_plans
 from crypto_assets.cli.runs import Plan, RunReport
 from crypto_assets.universe import UniverseError, parse_universe
 
@@ -21,6 +22,12 @@ def test_a_plan_an_area_and_all_where_none_is_named() -> None:
     assert plan == Plan("macro", NOW - timedelta(days=40), NOW, is_world=True)
     assert (plan.kind, plan.months, plan.bars_dataset) == ("world", ("2026-01-01", "2026-03-01"), None)
     assert Plan.from_json(plan.to_json()) == plan
+
+
+def test_the_demo_collects_more_days_of_fees_than_of_anything_else() -> None:
+    long_ago = parse_universe("history_from: 2024-01-01\nvenues: {binance: {markets: [BTC/USDT]}}", "u.yaml")
+    days = {plan.venue: (plan.end - plan.start).days for plan in world_plans(long_ago, ())}
+    assert days == {"macro": 10, "onchain": 10, "fees": 60, "news": 10, "mood": 10}
 
 
 def test_what_does_not_exist_is_refused_before_anything_starts() -> None:

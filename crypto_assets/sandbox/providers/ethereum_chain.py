@@ -25,6 +25,8 @@ _GWEI = 10**9
 # Amplitude in logarithms and blocks between knots; together a step never exceeds the eighth that EIP-1559 allows.
 _WAVES = ((0.9, 50_000), (0.4, 2_000), (0.12, 60), (0.12, 4))
 _MEAN_GWEI = 6.0
+# As on the real chain, days have a rhythm: dear in the afternoon of UTC, cheap at night. So there is something to forecast.
+_DAY_SLOTS, _DAY_HEIGHT, _DEAREST = 7_200, 0.5, 16 / 24
 _TIPS_GWEI = (0.05, 0.8, 3.0)  # what 10, 50 and 90 % of a block's gas paid at most, about
 
 
@@ -47,9 +49,15 @@ def base_fees(seed: int, first: int, count: int) -> list[int]:
     numbers = np.arange(first, first + count, dtype=np.int64)
     path = sum(
         (height * noise(key_of(seed, "base fee", scale), numbers, scale) for height, scale in _WAVES),
-        start=np.zeros(count),
+        start=_DAY_HEIGHT * np.cos(2 * np.pi * (_day_share(numbers) - _DEAREST)),
     )
     return [round(_MEAN_GWEI * _GWEI * math.exp(one)) for one in path.tolist()]
+
+
+def _day_share(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How much of its day had gone by when each block was made, but for the slots without a block in its group."""
+    slots = (numbers - FIRST_BLOCK) * _GROUP / (_GROUP - 1)
+    return ((FIRST_SECOND / SLOT_SECONDS + slots) % _DAY_SLOTS) / _DAY_SLOTS
 
 
 def gas_used_ratios(fees: list[int]) -> list[float]:
