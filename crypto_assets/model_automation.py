@@ -7,20 +7,16 @@ Every forecast is trained once a week. Between two trainings the sensor compares
 what was so when they were trained, and asks for a training where that has moved beyond the declaration's bounds.
 """
 
-import math
 import time
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-import numpy as np
 
 from crypto_assets.datasets.models.catalog import FORECASTS, forecast
-from crypto_assets.datasets.models.frames import NothingStored, tail_frame
-from crypto_assets.datasets.models.outcomes.score import recent_scores
 from crypto_assets.datasets.models.predictions.subjects import domains_of
+from crypto_assets.datasets.models.registry.champion_drift import drift_of
 from crypto_assets.datasets.models.registry.registered import Registered, champions, versions
-from crypto_assets.forecasting.drift import Drift, judge, psi
 from crypto_assets.forecasting.frame import FrameRefused
 from crypto_assets.forecasting.validation_report import ReportUnreadable
 from crypto_assets.partitions import VENUE, join_key, month_key
@@ -65,32 +61,6 @@ def champions_and_trainings(warehouse: Warehouse) -> list[tuple[Registered, date
     held = champions(warehouse, declared)
     newest = versions(warehouse).groupby("model")["known_at"].max()
     return [(held[name], newest[name].to_pydatetime().astimezone(UTC)) for name in sorted(held)]
-
-
-def drift_of(warehouse: Warehouse, universe: Universe, held: Registered, now: datetime) -> Drift:
-    """How far the last window lies from what a champion was trained on: its inputs, and its error out of sample.
-
-    Args:
-        held: The champion, whose metrics hold the reference and validation's error.
-        now: The end of the window, UTC.
-
-    Raises:
-        FrameRefused: the version was trained on other inputs than today's, or its metrics hold no reference.
-        ReportUnreadable: its metrics hold no validation of today's form.
-        DatabaseUnreachable, NotMigrated, ReadFailed: as for `read_frame`.
-    """
-    wanted = forecast(held.model)
-    rules = wanted.retrain
-    told = held.reference
-    try:
-        frame = tail_frame(warehouse, universe, wanted, hours=int(rules.window / timedelta(hours=1)))
-        since = np.datetime64((now - rules.window).replace(tzinfo=None), "us")
-        rows = np.flatnonzero(np.isfinite(frame.now) & (frame.decided_at > since)).astype(np.int64)
-        found = psi(told, frame, rows)
-    except NothingStored:  # nothing was collected of late: the verdict says that too little is there to compare
-        found = {one.name: math.nan for one in told.inputs}
-    error = recent_scores(warehouse, held.model, rules.window, now=now).mae
-    return judge(told, found, (error, held.validation.error), rules)
 
 
 def training_request(held: Registered, last_training: datetime, why: str, now: datetime) -> dg.RunRequest:

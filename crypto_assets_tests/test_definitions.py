@@ -75,7 +75,7 @@ def test_checks_are_named_by_the_truth_that_holds(definitions: dg.Definitions) -
         "seconds_complete", "spread_positive", "not_crossed", "few_stale", "snapshots_agree_with_bars",
         "no_snapshot_from_the_future", "seconds_accounted_for", "sample_equals_recounted",
         "profit_is_positive", "profit_follows_from_prices", "quotes_were_fresh", "gains_are_believable",
-        "skill_above_baseline", "one_champion", "artefacts_are_whole", "champion_is_fresh",
+        "skill_above_baseline", "one_champion", "artefacts_are_whole", "champion_is_fresh", "drift_below_bound",
         "quantiles_in_order", "no_prediction_before_its_model", "inputs_complete", "latency_within_bound",
         "newest_prediction_is_recent", "errors_follow_from_predictions", "skill_out_of_sample", "coverage_near_nominal",
     }  # fmt: skip

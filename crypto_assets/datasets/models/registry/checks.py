@@ -15,11 +15,15 @@ from sqlalchemy import select
 
 from crypto_assets.datasets.models.catalog import FORECASTS
 from crypto_assets.datasets.models.catalog import forecast as forecast_named
+from crypto_assets.datasets.models.registry.champion_drift import drift_of
 from crypto_assets.datasets.models.registry.registered import Registered, all_versions
 from crypto_assets.datasets.models.registry.store import reigns_of
 from crypto_assets.datasets.models.registry.table import DATASET, promotions
 from crypto_assets.forecasting.artefacts import ArtefactUnusable, Store
+from crypto_assets.forecasting.drift import Drift
+from crypto_assets.forecasting.frame import FrameRefused
 from crypto_assets.forecasting.loading import load
+from crypto_assets.forecasting.validation_report import ReportUnreadable
 from crypto_assets.partitions import VenueWindow
 from crypto_assets.quality.checks import Rule, evaluate
 from crypto_assets.quality.findings import Dimension, Finding
@@ -42,6 +46,7 @@ class Stood:
         reigns: Versions that were champion, as one would return to them; the present one last.
         store: Where artefacts lie.
         at: The present, UTC.
+        drift: How far the last window lies from what a version learned.
     """
 
     model: str
@@ -49,6 +54,7 @@ class Stood:
     reigns: Sequence[int]
     store: Store
     at: datetime
+    drift: Callable[[Registered], Drift]
 
     @property
     def champions(self) -> list[Registered]:
@@ -95,7 +101,20 @@ def champion_is_fresh(stood: Stood) -> list[Finding]:
     return findings
 
 
-def stood(warehouse: Warehouse, store: Store, model: str, at: datetime) -> Stood | None:
+def drift_below_bound(stood: Stood) -> list[Finding]:
+    """What the champion sees, and how wrong it is, is within the declaration's bounds of what it learned from."""
+    findings = []
+    for one in stood.champions:
+        try:
+            drift = stood.drift(one)
+            is_over, told = drift.is_over, drift.told()
+        except (FrameRefused, ReportUnreadable) as error:  # it learned from something that is not there any more
+            is_over, told = True, error.problem
+        findings.append(Finding(stood.model, one.learner, "", 1, int(is_over), told if is_over else ""))
+    return findings
+
+
+def stood(warehouse: Warehouse, universe: Universe, store: Store, model: str, at: datetime) -> Stood | None:
     """A forecast as the registry has it; None where nothing of it is registered."""
     versions = all_versions(warehouse, [model])
     if not versions:
@@ -103,7 +122,7 @@ def stood(warehouse: Warehouse, store: Store, model: str, at: datetime) -> Stood
     c = promotions.c
     history = read_frame(warehouse, select(c.action, c.version).where(c.model == model).order_by(c.promoted_at))
     reigns = reigns_of([(str(action), int(version)) for action, version in history.itertuples(index=False)])
-    return Stood(model, versions, reigns, store, at)
+    return Stood(model, versions, reigns, store, at, lambda one: drift_of(warehouse, universe, one, at))
 
 
 def _problem(store: Store, digest: str) -> str:
@@ -128,8 +147,8 @@ class Truth:
     def over(self, store: Store) -> Rule:
         """The rule that looks into this store."""
 
-        def look(warehouse: Warehouse, _universe: Universe, window: VenueWindow) -> list[Finding]:
-            found = stood(warehouse, store, window.venue, window.end)
+        def look(warehouse: Warehouse, universe: Universe, window: VenueWindow) -> list[Finding]:
+            found = stood(warehouse, universe, store, window.venue, window.end)
             return self.look(found) if found else []
 
         return Rule(self.name, self.description, self.dimension, look, self.severity, self.blocking)
@@ -161,6 +180,14 @@ TRUTHS = (
         f"The champion's newest truth is no older than {TRAININGS} of its forecast's intervals of training.",
         Dimension.TIMELINESS,
         champion_is_fresh,
+        severity=dg.AssetCheckSeverity.WARN,
+    ),
+    Truth(
+        "drift_below_bound",
+        "The inputs of the last window are distributed as those the champion learned from, and its errors out of sample are as"
+        " those of validation, within the forecast's bounds of retraining.",
+        Dimension.ACCURACY,
+        drift_below_bound,
         severity=dg.AssetCheckSeverity.WARN,
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,10 +19,12 @@ from crypto_assets.datasets.models.registry.store import promote
 from crypto_assets.datasets.models.registry.train import LEARNERS
 from crypto_assets.datasets.outcomes import Described
 from crypto_assets.forecasting.artefacts import Store
+from crypto_assets.forecasting.drift import Drift
 from crypto_assets.forecasting.validation_report import Validation
 from crypto_assets.partitions import grids_of
 from crypto_assets.quality.findings import Finding
 from crypto_assets.resources import ModelStore, UniverseFile
+from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets_tests.datasets.features.ml_features.outside import put_fees
 from crypto_assets_tests.datasets.models.registry.stage import FAST, registered, trained
@@ -30,6 +33,7 @@ HOURS = 24 * 24
 END = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 START = END - timedelta(hours=HOURS)
 ASSET = "models__registry"
+UNIVERSE = Universe.model_validate({"history_from": "2024-01-01", "venues": {"binance": {"markets": ["BTC/USDT"]}}})
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +93,7 @@ def test_a_run_shows_each_forecast_its_own_verdict_and_is_checked(stored: Wareho
     _shows_the_champion(gas, held)
     _shows_tables_and_pictures(gas, held.validation)
     checked = {one.check_name: one for one in run.get_asset_check_evaluations()}
-    assert set(checked) == {"skill_above_baseline", "one_champion", "artefacts_are_whole", "champion_is_fresh"}
+    assert set(checked) == {truth.name for truth in checks.TRUTHS}
     assert all(one.passed for one in checked.values())
     assert checked["skill_above_baseline"].metadata["series_checked"].value == 1
 
@@ -126,7 +130,7 @@ def test_a_run_stands_while_anything_was_trained() -> None:
 
 
 def _stood(warehouse: Warehouse, store: Store, model: str) -> checks.Stood:
-    found = checks.stood(warehouse, store, model, END)
+    found = checks.stood(warehouse, UNIVERSE, store, model, END)
     assert found is not None
     return found
 
@@ -137,7 +141,7 @@ def _failed(findings: list[Finding]) -> list[str]:
 
 def test_what_breaks_a_check_is_told(stored: Warehouse, tmp_path: Path) -> None:
     store, model = Store(tmp_path), "gas_1h"
-    assert checks.stood(stored, store, "opportunity_24h", END) is None
+    assert checks.stood(stored, UNIVERSE, store, "opportunity_24h", END) is None
     for has_skill in (True, True, False):
         last = registered(stored, trained(model, has_skill=has_skill))
     promote(stored, model, last - 2, "ada", "first")
@@ -149,9 +153,35 @@ def test_what_breaks_a_check_is_told(stored: Warehouse, tmp_path: Path) -> None:
     assert len(_failed(checks.artefacts_are_whole(found))) == 3
     assert "has no file manifest.json" in _failed(checks.artefacts_are_whole(found))[0]
     assert _failed(checks.champion_is_fresh(found)) == [f"version {last - 1} learned up to 2024-02-01 00:00"]
+    [told] = _failed(
+        checks.drift_below_bound(found)
+    )  # these versions were never trained: there is nothing to compare with
+    assert told.startswith("Expected the reference that drift is measured against")
     with stored.connect() as connection, connection.cursor() as cursor:
         cursor.execute("UPDATE models.registry SET state = 'retired' WHERE model = %s AND state = 'champion'", (model,))
     assert _failed(checks.one_champion(_stood(stored, store, model))) == [
         f"champions [], by models.promotions [{last - 1}]"
     ]
     assert isinstance(found.versions[0], Registered)
+
+
+@pytest.mark.parametrize(
+    ("drift", "told"),
+    [
+        (Drift({"level_log": 0.1, "tip": 0.2}, (), 0.3, 0.5, 0.5, 1.5), []),
+        (
+            Drift({"level_log": 0.1, "tip": 2.0}, ("tip",), 0.3, 0.5, 0.5, 1.5),
+            ["50% of inputs drifted (bound 30%): tip 2.00; error 1.00 times validation's (bound 1.5)"],
+        ),
+        (
+            Drift({"level_log": 0.1, "tip": 0.2}, (), 0.3, 0.8, 0.5, 1.5),
+            ["0% of inputs drifted (bound 30%); error 1.60 times validation's (bound 1.5)"],
+        ),
+    ],
+    ids=["within", "inputs", "errors"],
+)
+def test_drift_of_inputs_or_errors_is_told(stored: Warehouse, tmp_path: Path, drift: Drift, told: list[str]) -> None:
+    model = "gas_4h"
+    promote(stored, model, registered(stored, trained(model)), "ada", "for this test")
+    found = replace(_stood(stored, Store(tmp_path), model), drift=lambda _held: drift)
+    assert _failed(checks.drift_below_bound(found)) == told
