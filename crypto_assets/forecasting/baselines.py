@@ -11,6 +11,7 @@ RiskMetrics' (Technical Document, 4th edition, 1996, section 5.2): a random walk
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Self
@@ -70,7 +71,7 @@ def _keys(frame: Frame, rows: Rows) -> Rows:
 
 
 @dataclass(frozen=True)
-class _Baseline:
+class _Baseline(ABC):
     """A baseline. `fit` learns nothing but the horizon.
 
     Args:
@@ -80,9 +81,9 @@ class _Baseline:
     horizon_hours: int | None = None
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """As reports and the registry say it."""
-        raise NotImplementedError
 
     def fit(self, forecast: Forecast, frame: Frame, rows: Rows) -> Self:  # noqa: ARG002 - as every learner
         """The same for that forecast's horizon. Rows are not looked at: nothing is learned."""
@@ -104,8 +105,9 @@ class _Baseline:
         half = _Z90 * np.sqrt(self.horizon_hours) * _volatility_at(known, keys)
         return Forecasts(yhat, yhat - half, yhat + half)
 
+    @abstractmethod
     def _middle(self, known: _Known, keys: Rows, horizon_hours: int) -> Floats:
-        raise NotImplementedError
+        """What is expected at each key."""
 
 
 @dataclass(frozen=True)
