@@ -174,6 +174,16 @@ def test_errors_beyond_those_of_validation_bring_one_too(nobody: Warehouse, stag
     assert "error 1.60 times validation's (bound 1.5)" in request.tags["crypto_assets/because"]
 
 
+def test_a_champion_does_not_answer_for_the_errors_of_the_one_before(nobody: Warehouse, stage: Stage) -> None:
+    crown(nobody, "gas_1h")
+    come_true(nobody, "gas_1h", 0.16)  # said by version 1
+    crown(nobody, "gas_1h")
+    requests, told, _ = stage.watch()
+    assert requests == []
+    assert "gas_1h version 2" in told
+    assert "no truth out of sample yet" in told
+
+
 def test_a_training_is_left_a_day_to_settle_and_is_overdue_after_a_week(nobody: Warehouse, stage: Stage) -> None:
     crown(nobody, "gas_1h", days=0.9, shift=0.5)
     crown(nobody, "gas_4h", days=8.1)

@@ -42,7 +42,8 @@ def drift_of(warehouse: Warehouse, universe: Universe, held: Registered, now: da
         found = psi(told, frame, rows)
     except NothingStored:  # nothing was collected of late: the verdict says that too little is there to compare
         found = {one.name: math.nan for one in told.inputs}
-    error = recent_scores(warehouse, held.model, rules.window, now=now).mae
+    # Its own alone: for errors of the champion before it, it would be trained anew day after day.
+    error = recent_scores(warehouse, held.model, rules.window, version=held.version, now=now).mae
     return judge(told, found, (error, held.validation.error), rules)
 
 
