@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from crypto_assets.errors import CryptoAssetsError
@@ -72,7 +72,20 @@ class Settings(BaseSettings):
     solana_rpc_url: SecretStr | None = Field(default=None, description="A node of yours, asked before the public ones.")
     models: Path | None = Field(default=None, description="Folder of sentiment models that you fetched.")
     model_store: str | None = Field(default=None, description="Where trained forecasts lie: a folder, or an address.")
+    export_store: str | None = Field(default=None, description="Where exports go: a folder, or an address.")
+    training_store: str | None = Field(default=None, description="Where training sets lie: a folder, or an address.")
+    backup_store: str | None = Field(default=None, description="Where backups go: a folder, or an address.")
+    redis_url: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices(f"{ENV_PREFIX}REDIS_URL", "REDIS_URL", "redis_url"),
+        description="A Redis that is told the latest values.",
+    )
+    alert_urls: SecretStr | None = Field(default=None, description="Apprise addresses, separated by spaces.")
     webserver_port: int = Field(default=3000, ge=1, le=65535, description="Port of the web UI on 127.0.0.1.")
+    ui_url: str | None = Field(default=None, description="Where people reach the web UI; links in alerts go there.")
+    dashboard_host: str = Field(default="127.0.0.1", description="Address that dashboard and metrics listen on.")
+    dashboard_port: int = Field(default=3001, ge=1, le=65535, description="Port of dashboard and metrics.")
+    log_format: str = Field(default="console", pattern=r"^(console|json)$", description="For people, or for machines.")
     log_level: str = Field(
         default="WARNING", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe line shown."
     )
@@ -87,7 +100,7 @@ class Settings(BaseSettings):
             raise ValueError("expected postgresql://user:password@host:port/database")
         return url
 
-    @field_validator(*PROVIDER_KEYS)
+    @field_validator(*PROVIDER_KEYS, "alert_urls")
     @classmethod
     def _empty_is_none(cls, secret: SecretStr | None) -> SecretStr | None:
         """An empty line of .env means that there is none."""
@@ -102,7 +115,36 @@ class Settings(BaseSettings):
                 raise ValueError("expected http(s)://host/path")
         return url
 
-    @field_validator("model_store")
+    @field_validator("redis_url")
+    @classmethod
+    def _names_redis(cls, url: SecretStr | None) -> SecretStr | None:
+        """An empty line of .env means that there is none."""
+        if url is None or not url.get_secret_value().strip():
+            return None
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.hostname or parts.scheme == "unix"):
+            raise ValueError("expected redis://:password@host:port/number")
+        return url
+
+    @field_validator("ui_url")
+    @classmethod
+    def _is_a_page(cls, url: str | None) -> str | None:
+        if url is None or not url.strip():
+            return None
+        parts = urlsplit(url.strip())
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.password:
+            raise ValueError("expected http(s)://host/path, without a password")
+        return url.strip().rstrip("/")
+
+    @field_validator("dashboard_host")
+    @classmethod
+    def _is_an_address(cls, host: str) -> str:
+        try:
+            return str(ipaddress.ip_address(host))
+        except ValueError:
+            raise ValueError("expected an address such as 127.0.0.1, or 0.0.0.0 for all of this machine's") from None
+
+    @field_validator("model_store", "export_store", "training_store", "backup_store")
     @classmethod
     def _is_a_folder_or_an_address(cls, place: str | None) -> str | None:
         """An empty line of .env means the default."""
@@ -160,8 +202,27 @@ class Settings(BaseSettings):
     @property
     def model_store_place(self) -> str:
         """Where artefacts of trained forecasts lie: an address as it was given, a folder as an absolute path."""
-        place = self.model_store or str(self.home / "models")
-        return place if "://" in place else str(Path(place).absolute())
+        return self._place(self.model_store, "models")
+
+    @property
+    def export_place(self) -> str:
+        """Where exports go; told as the store of models is."""
+        return self._place(self.export_store, "exports")
+
+    @property
+    def training_place(self) -> str:
+        """Where training sets lie; told as the store of models is."""
+        return self._place(self.training_store, "training_sets")
+
+    @property
+    def backup_place(self) -> str:
+        """Where backups go; told as the store of models is."""
+        return self._place(self.backup_store, "backups")
+
+    @property
+    def ui_address(self) -> str:
+        """Where people reach the web UI, without a slash at its end."""
+        return self.ui_url or f"http://127.0.0.1:{self.webserver_port}"
 
     @property
     def server_home(self) -> Path:
@@ -177,6 +238,10 @@ class Settings(BaseSettings):
     def database_suffix(self) -> str:
         """What is added to database names so that no profile sees another's rows; empty for live."""
         return "" if self.profile == "live" else f"_{self.profile}"
+
+    def _place(self, named: str | None, folder: str) -> str:
+        place = named or str(self.home / folder)
+        return place if "://" in place else str(Path(place).absolute())
 
     def _ours(self, path: Path) -> Path:
         here = path.absolute()
@@ -205,6 +270,7 @@ def inherited_environment() -> dict[str, str]:
 def _explain(error: ValidationError) -> str:
     parts = []
     for issue in error.errors(include_url=False, include_input=False):
-        name = ENV_PREFIX + "_".join(str(part) for part in issue["loc"]).upper() if issue["loc"] else "the environment"
+        told = "_".join(str(part) for part in issue["loc"]).upper().removeprefix(ENV_PREFIX)
+        name = ENV_PREFIX + told if told else "the environment"
         parts.append(f"{name}: {issue['msg'].removeprefix('Value error, ')}")
     return "; ".join(parts)

@@ -30,6 +30,7 @@ from pydantic import (
 )
 
 from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.universe_operations import AlertRules, BackupRules, ExportRules, RetentionRules
 from crypto_assets.universe_rules import (
     TIMEFRAME_LENGTH,
     TIMEFRAMES,
@@ -125,6 +126,10 @@ class Universe(Strict):
     news: NewsRules = NewsRules()
     sentiment: SentimentRules = SentimentRules()
     stream: StreamRules = StreamRules()
+    retention: RetentionRules = RetentionRules()
+    backups: BackupRules = BackupRules()
+    exports: ExportRules = ExportRules()
+    alerts: AlertRules = AlertRules()
 
     @field_validator("venues")
     @classmethod

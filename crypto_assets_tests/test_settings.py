@@ -14,6 +14,7 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for field in Settings.model_fields:
         monkeypatch.delenv(f"{ENV_PREFIX}{field.upper()}", raising=False)
+    monkeypatch.delenv("REDIS_URL", raising=False)
 
 
 def test_nothing_has_to_be_set() -> None:
@@ -46,6 +47,12 @@ def test_every_setting_is_explained_in_the_example_with_its_default() -> None:
         ("SOLANA_RPC_URL", "node", "expected http(s)://host/path"),
         ("MODEL_STORE", "s3://", "CRYPTO_ASSETS_MODEL_STORE: expected a folder, or an address as s3://bucket/folder"),
         ("MODEL_STORE", "S 3://bucket", "expected a folder, or an address"),
+        ("BACKUP_STORE", "s3://", "CRYPTO_ASSETS_BACKUP_STORE: expected a folder, or an address"),
+        ("REDIS_URL", "http://127.0.0.1", "CRYPTO_ASSETS_REDIS_URL: expected redis://"),
+        ("REDIS_URL", "redis://", "CRYPTO_ASSETS_REDIS_URL: expected redis://"),
+        ("UI_URL", "https://user:word@example.com", "without a password"),
+        ("DASHBOARD_HOST", "example.com", "expected an address such as 127.0.0.1"),
+        ("LOG_FORMAT", "xml", "CRYPTO_ASSETS_LOG_FORMAT"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_name(
@@ -85,6 +92,34 @@ def test_forecasts_lie_in_the_home_unless_another_place_is_named(
     ):
         monkeypatch.setenv(f"{ENV_PREFIX}MODEL_STORE", told)
         assert load_settings().model_store_place == place
+
+
+def test_each_kind_of_file_has_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = load_settings()
+    places = (settings.export_place, settings.training_place, settings.backup_place)
+    assert places == tuple(str(tmp_path / ".crypto_assets" / name) for name in ("exports", "training_sets", "backups"))
+    monkeypatch.setenv(f"{ENV_PREFIX}BACKUP_STORE", "s3://bucket/backups")
+    assert load_settings().backup_place == "s3://bucket/backups"
+
+
+def test_a_redis_is_named_as_everywhere_and_ours_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().redis_url is None
+    monkeypatch.setenv("REDIS_URL", "redis://:canary@127.0.0.1:6379/0")
+    found = load_settings()
+    assert found.redis_url is not None
+    assert found.redis_url.get_secret_value().endswith("6379/0")
+    assert "canary" not in repr(found)
+    monkeypatch.setenv(f"{ENV_PREFIX}REDIS_URL", "redis://127.0.0.1:7000/1")
+    found = load_settings()
+    assert found.redis_url is not None
+    assert found.redis_url.get_secret_value().endswith("7000/1")
+
+
+def test_links_lead_to_the_web_ui(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}WEBSERVER_PORT", "3111")
+    assert load_settings().ui_address == "http://127.0.0.1:3111"
+    monkeypatch.setenv(f"{ENV_PREFIX}UI_URL", "https://data.example.com/dagster/")
+    assert load_settings().ui_address == "https://data.example.com/dagster"
 
 
 def test_keys_are_read_as_secrets_and_an_empty_line_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

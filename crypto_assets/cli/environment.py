@@ -94,6 +94,11 @@ class Environment(AbstractContextManager["Environment"]):
             f"{ENV_PREFIX}UNIVERSE": str(settings.universe_file),
             f"{ENV_PREFIX}WATCHLIST": str(settings.watchlist_file),
             f"{ENV_PREFIX}MODEL_STORE": settings.model_store_place,
+            f"{ENV_PREFIX}EXPORT_STORE": settings.export_place,
+            f"{ENV_PREFIX}TRAINING_STORE": settings.training_place,
+            f"{ENV_PREFIX}BACKUP_STORE": settings.backup_place,
+            f"{ENV_PREFIX}UI_URL": settings.ui_address,
+            f"{ENV_PREFIX}LOG_FORMAT": settings.log_format,
             f"{ENV_PREFIX}WAREHOUSE_URL": self.databases.warehouse.get_secret_value(),
             f"{ENV_PREFIX}DAGSTER_URL": self.databases.dagster.get_secret_value(),
         }
@@ -103,7 +108,9 @@ class Environment(AbstractContextManager["Environment"]):
 
     def child_variables(self) -> Mapping[str, str]:
         """The same and the providers' keys, for processes that we start; a shell reads the keys by itself."""
-        keys = self.settings.keys()  # an empty one hides what the environment or .env holds from a sandbox's processes
+        settings = self.settings
+        keys = settings.keys() | {"redis_url": settings.redis_url, "alert_urls": settings.alert_urls}
+        # An empty one hides what the environment or .env holds from a sandbox's processes
         told = {f"{ENV_PREFIX}{name.upper()}": key.get_secret_value() if key else "" for name, key in keys.items()}
         return {**self.variables(), **told}
 
