@@ -17,7 +17,7 @@ RUN := $(BIN)/crypto-assets
 # Where this is set every process compiles all it imports anew: half the time of a short command, a third of the tests'.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up down test check bench bench-collect bench-pools bench-sentiment bench-stream bench-features bench-models bench-truth lock clean
+.PHONY: help demo up down test test-qlib check bench bench-collect bench-pools bench-sentiment bench-stream bench-features bench-models bench-exports bench-backup bench-truth bench-soak bench-scale-out lock clean
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 13
 
@@ -32,6 +32,15 @@ down: $(VENV)/.main ## End what `make up` started
 
 test: $(VENV)/.dev ## The whole test suite, on three workers: on two cores one of them always waits for something
 	@$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
+
+# pyqlib's requirements would take our pyarrow down a version and bring Jupyter; its reader needs just these.
+QLIB_NEEDS := pandas==3.1.1 numpy==2.2.6 scipy==1.18.1 pyyaml==6.0.3 ruamel-yaml==0.19.1 filelock==4.2.11 redis==8.1.0 \
+	python-redis-lock==4.0.1 dill==0.4.1 joblib==1.6.0 tqdm==4.70.1 pydantic-settings==2.16.3 mlflow-skinny==3.17.2
+test-qlib: $(VENV)/.dev ## Let Qlib itself read an export back, in an environment of its own below .venv-qlib
+	@$(UV) venv --quiet --allow-existing --python "$(PYTHON)" .venv-qlib
+	@$(UV) pip install --quiet --python .venv-qlib/bin/python --no-deps pyqlib==0.9.7
+	@$(UV) pip install --quiet --python .venv-qlib/bin/python $(QLIB_NEEDS)
+	@$(BIN)/python -m pytest -q crypto_assets_tests/exports/test_qlib_export.py
 
 check: $(VENV)/.dev ## Lint, format, types, architecture
 	@$(BIN)/ruff check .
@@ -60,8 +69,20 @@ bench-features: $(VENV)/.dev ## Indicators and features over 3.3 million bars, b
 bench-models: $(VENV)/.dev ## Skill on a random walk and a planted signal, on recorded hours, and the speed of the live path
 	@$(BIN)/python -m bench.models $(ARGS)
 
+bench-exports: $(VENV)/.dev ## 3.3 million rows of features as Parquet, beside pandas; ARGS="--markets 5" for less
+	@$(BIN)/python -m bench.exports $(ARGS)
+
+bench-scale-out: $(VENV)/.dev ## One Celery worker and two, in network namespaces; one is killed; two on one venue's budget
+	@$(BIN)/python -m bench.scale_out
+
+bench-backup: $(VENV)/.dev ## Ten million bars saved, restored and compared, beside a plain pg_dump; ARGS="--rows 500000" for less
+	@$(BIN)/python -m bench.backup $(ARGS)
+
 bench-truth: $(VENV)/.dev ## Planted gaps, outages, halts and kills: what is found, repaired and named
 	@$(BIN)/python -m bench.truth
+
+bench-soak: $(VENV)/.dev ## The whole platform for an hour under faults, kills and restarts; ARGS="--minutes 10" for less
+	@$(BIN)/python -m bench.soak $(ARGS)
 
 lock: $(UV) ## Renew requirements.txt and requirements-dev.txt from pyproject.toml
 	@$(UV) lock --quiet --python "$(PYTHON)"

@@ -14,6 +14,7 @@ from types import ModuleType
 import dagster as dg
 
 import crypto_assets.datasets
+from crypto_assets.alert_automation import alert_sensors
 from crypto_assets.automation import (
     collect_events,
     collect_ohlcv,
@@ -24,9 +25,13 @@ from crypto_assets.automation import (
     sensors_of,
     with_automation,
 )
+from crypto_assets.backup_automation import CHECKS as BACKUP_CHECKS
+from crypto_assets.backup_automation import JOBS as BACKUP_JOBS
+from crypto_assets.backup_automation import backup_schedules
 from crypto_assets.calendar_automation import JOBS as CALENDAR_JOBS
 from crypto_assets.calendar_automation import calendar_schedules
 from crypto_assets.datasets.onchain.network_fees.table import ETHEREUM
+from crypto_assets.export_automation import export_assets, export_checks, export_resources
 from crypto_assets.model_automation import JOBS as MODEL_JOBS
 from crypto_assets.model_automation import model_schedules, model_sensors
 from crypto_assets.partitions import Grids, grids_of
@@ -35,7 +40,8 @@ from crypto_assets.pool_automation import pool_schedules, pool_sensors
 from crypto_assets.quality.universe_check import universe_file_is_valid
 from crypto_assets.resources import UniverseFile, resources_of, warehouse_of
 from crypto_assets.retention_automation import JOBS as RETENTION_JOBS
-from crypto_assets.retention_automation import retention_schedules
+from crypto_assets.retention_automation import retention_schedules, tables_keep_to_their_policy
+from crypto_assets.run_origin import log_runs, traced
 from crypto_assets.settings import Settings, load_settings
 from crypto_assets.stream_automation import JOBS as STREAM_JOBS
 from crypto_assets.stream_automation import stream_resources, stream_schedules, stream_sensors
@@ -71,10 +77,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
 
 def _put_together(settings: Settings, universe: Universe) -> dg.Definitions:
     venues, networks = sorted(universe.venues), sorted(universe.dex.networks)
+    assets = with_automation(build_assets(grids_of(universe.history_from, venues, networks, CHAINS)), universe)
     return dg.Definitions(
-        assets=with_automation(build_assets(grids_of(universe.history_from, venues, networks, CHAINS)), universe),
+        assets=[*assets, *export_assets(assets, universe)],
         asset_checks=[check for module in dataset_modules("checks") for check in module.CHECKS]
-        + [universe_file_is_valid],
+        + [tables_keep_to_their_policy, universe_file_is_valid, *BACKUP_CHECKS, *export_checks()],
         jobs=[
             collect_ohlcv,
             collect_events,
@@ -86,6 +93,7 @@ def _put_together(settings: Settings, universe: Universe) -> dg.Definitions:
             *STREAM_JOBS,
             *RETENTION_JOBS,
             *MODEL_JOBS,
+            *BACKUP_JOBS,
         ],
         schedules=[
             *schedules_of(universe),
@@ -93,10 +101,17 @@ def _put_together(settings: Settings, universe: Universe) -> dg.Definitions:
             *calendar_schedules(),
             *stream_schedules(),
             *retention_schedules(),
+            *backup_schedules(),
             *model_schedules({*venues, *networks, *CHAINS}),
         ],
-        sensors=[*sensors_of(venues, networks), *pool_sensors(networks), *stream_sensors(), *model_sensors()],
-        resources={**resources_of(settings), **stream_resources(settings)},
+        sensors=[
+            *sensors_of(venues, networks),
+            *pool_sensors(networks),
+            *stream_sensors(),
+            *model_sensors(),
+            *alert_sensors(),
+        ],
+        resources={**traced(resources_of(settings)), **stream_resources(settings), **export_resources(settings)},
         # One process a run: a process a step would spend seconds on imports for checks that take milliseconds.
         executor=dg.in_process_executor,
     )
@@ -111,4 +126,6 @@ def _packages(parent: ModuleType) -> Iterator[ModuleType]:
 @dg.definitions
 def defs() -> dg.Definitions:
     """What Dagster loads."""
-    return build_definitions(load_settings())
+    settings = load_settings()
+    log_runs(settings)
+    return build_definitions(settings)

@@ -1,4 +1,4 @@
-"""What assets are given to work with: the warehouse, the universe, the providers and the models' store.
+"""What assets are given to work with: the warehouse, the universe, the providers, the models' store, what Redis is told.
 
 What belongs here: construction from the settings. What does not: any work; constructors open nothing.
 """
@@ -11,15 +11,20 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from crypto_assets.alerts.post import AlertPost
 from crypto_assets.clients.exchange import Exchange
 from crypto_assets.clients.geckoterminal import GeckoTerminal
 from crypto_assets.clients.http import MOST_BYTES, HttpProvider
 from crypto_assets.clients.transport import RetryPolicy, Transport
 from crypto_assets.collection.shared_pace import SharedPace
 from crypto_assets.forecasting.artefacts import Store
+from crypto_assets.latest.telling import LatestValues
 from crypto_assets.settings import Settings, SettingsError
 from crypto_assets.universe import Universe
+from crypto_assets.warehouse.backup import Saved
+from crypto_assets.warehouse.backup_place import BackupPlace
 from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.detach_file import Archive
 from crypto_assets.warehouse.universe_versions import UniverseInForce, universe_in_force
 
 SANDBOX_REQUESTS_PER_SECOND = 1000.0
@@ -187,6 +192,19 @@ class ModelStore:
         return Store(self.place)
 
 
+@dataclass(frozen=True)
+class Backups:
+    """What is saved of a profile, and where backups of it go.
+
+    Args:
+        saved: Databases, files, models.
+        place: A folder, or an address that fsspec knows.
+    """
+
+    saved: Saved
+    place: BackupPlace
+
+
 def warehouse_of(settings: Settings) -> Warehouse:
     """The warehouse the environment names.
 
@@ -206,7 +224,32 @@ def resources_of(settings: Settings) -> Mapping[str, object]:
         "pool_clients": PoolClients(settings.sandbox_url, warehouse=warehouse),
         "providers": Providers(keys_of(settings), settings.models, settings.sandbox_url, warehouse=warehouse),
         "model_store": ModelStore(settings.model_store_place),
+        "alert_post": AlertPost(settings.alert_urls, settings.ui_address, settings.profile),
+        "backups": backups_of(settings),
+        "archive": Archive(settings.archive_place, settings.profile),
+        "latest": latest_of(settings),
     }
+
+
+def latest_of(settings: Settings) -> LatestValues:
+    """Where what is newest is told; nobody is, where the environment names no Redis."""
+    return LatestValues(settings.redis_url, settings.profile)
+
+
+def backups_of(settings: Settings) -> Backups:
+    """What is saved of the profile that the environment names."""
+    dagster = Warehouse(settings.dagster_url) if settings.dagster_url is not None else None
+    saved = Saved(
+        profile=settings.profile,
+        data=warehouse_of(settings),
+        dagster=dagster,
+        config={"universe.yaml": settings.universe_file, "watchlist.csv": settings.watchlist_file},
+        models=settings.model_store_place,
+        staging=settings.home.absolute() / settings.profile / "backup_staging",
+        binaries=settings.postgres_bin,
+        notes=() if dagster is not None else ("Dagster's runs are not in it: CRYPTO_ASSETS_DAGSTER_URL is not set",),
+    )
+    return Backups(saved, BackupPlace(settings.backup_place))
 
 
 def keys_of(settings: Settings) -> Keys:

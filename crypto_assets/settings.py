@@ -71,20 +71,25 @@ class Settings(BaseSettings):
     )
     solana_rpc_url: SecretStr | None = Field(default=None, description="A node of yours, asked before the public ones.")
     models: Path | None = Field(default=None, description="Folder of sentiment models that you fetched.")
+    secrets_dir: Path | None = Field(default=None, description="Folder of files that hold a setting each.")
     model_store: str | None = Field(default=None, description="Where trained forecasts lie: a folder, or an address.")
     export_store: str | None = Field(default=None, description="Where exports go: a folder, or an address.")
     training_store: str | None = Field(default=None, description="Where training sets lie: a folder, or an address.")
     backup_store: str | None = Field(default=None, description="Where backups go: a folder, or an address.")
+    archive_store: str | None = Field(default=None, description="Where old partitions go: a folder, or an address.")
     redis_url: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices(f"{ENV_PREFIX}REDIS_URL", "REDIS_URL", "redis_url"),
         description="A Redis that is told the latest values.",
     )
+    broker_url: SecretStr | None = Field(default=None, description="A Redis over which runs go to Celery's workers.")
+    broker_remote: bool = Field(default=False, description="Let that Redis lie on another machine.")
     alert_urls: SecretStr | None = Field(default=None, description="Apprise addresses, separated by spaces.")
     webserver_port: int = Field(default=3000, ge=1, le=65535, description="Port of the web UI on 127.0.0.1.")
     ui_url: str | None = Field(default=None, description="Where people reach the web UI; links in alerts go there.")
     dashboard_host: str = Field(default="127.0.0.1", description="Address that dashboard and metrics listen on.")
     dashboard_port: int = Field(default=3001, ge=1, le=65535, description="Port of dashboard and metrics.")
+    origin: str | None = Field(default=None, description="Set for a child process: the run that it works for.")
     log_format: str = Field(default="console", pattern=r"^(console|json)$", description="For people, or for machines.")
     log_level: str = Field(
         default="WARNING", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe line shown."
@@ -126,6 +131,17 @@ class Settings(BaseSettings):
             raise ValueError("expected redis://:password@host:port/number")
         return url
 
+    @field_validator("broker_url")
+    @classmethod
+    def _names_a_redis_on_a_host(cls, url: SecretStr | None) -> SecretStr | None:
+        """An empty line of .env means that runs stay on this machine."""
+        if url is None or not url.get_secret_value().strip():
+            return None
+        parts = urlsplit(url.get_secret_value().strip())
+        if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
+            raise ValueError("expected redis://:password@host:port/number")
+        return SecretStr(url.get_secret_value().strip())
+
     @field_validator("ui_url")
     @classmethod
     def _is_a_page(cls, url: str | None) -> str | None:
@@ -144,7 +160,7 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError("expected an address such as 127.0.0.1, or 0.0.0.0 for all of this machine's") from None
 
-    @field_validator("model_store", "export_store", "training_store", "backup_store")
+    @field_validator("model_store", "export_store", "training_store", "backup_store", "archive_store")
     @classmethod
     def _is_a_folder_or_an_address(cls, place: str | None) -> str | None:
         """An empty line of .env means the default."""
@@ -190,6 +206,11 @@ class Settings(BaseSettings):
         return self.project / "sql"
 
     @property
+    def dagster_file(self) -> Path:
+        """Dagster's configuration: the one that hands runs to Celery's workers where a broker is named."""
+        return self.project / ("deploy/celery/dagster.yaml" if self.broker_url else "dagster.yaml")
+
+    @property
     def universe_file(self) -> Path:
         """The universe's path, absolute; a relative one that is not below the working folder is the project's."""
         return self._ours(self.universe)
@@ -218,6 +239,11 @@ class Settings(BaseSettings):
     def backup_place(self) -> str:
         """Where backups go; told as the store of models is."""
         return self._place(self.backup_store, "backups")
+
+    @property
+    def archive_place(self) -> str:
+        """Where partitions go that retention takes out of their tables; told as the store of models is."""
+        return self._place(self.archive_store, "archive")
 
     @property
     def ui_address(self) -> str:
@@ -254,8 +280,14 @@ def load_settings(**overrides: object) -> Settings:
     Raises:
         SettingsError: naming each variable, what it holds where that is no secret, and what was expected.
     """
+    folder = os.environ.get(f"{ENV_PREFIX}SECRETS_DIR") or None  # known before anything else can be read from it
+    if folder is not None and not Path(folder).is_dir():
+        raise SettingsError(
+            f"{ENV_PREFIX}SECRETS_DIR is no folder",
+            way_out="Name the folder that holds a file for each secret setting.",
+        )
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(_secrets_dir=folder, **overrides)  # type: ignore[call-arg, arg-type]
     except ValidationError as error:
         raise SettingsError(
             _explain(error), way_out="Correct the environment or .env; .env.example explains each."

@@ -28,7 +28,8 @@ from crypto_assets.datasets.outcomes import Described
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.partitions import hour_key, hours
 from crypto_assets.quality.checks import evaluate
-from crypto_assets.resources import UniverseFile
+from crypto_assets.resources import UniverseFile, latest_of
+from crypto_assets.run_origin import origin_of
 from crypto_assets.settings import Settings
 from crypto_assets.stream_child import (
     ANOTHER_WRITES,
@@ -102,7 +103,7 @@ def _follow(context: dg.OpExecutionContext, book_ticker_child: StreamChild, tell
 
 def _follow_one(context: dg.OpExecutionContext, its: StreamChild, teller: "_Teller") -> int:
     """One stream from beginning to end; its exit code."""
-    with its.running() as child:
+    with its.running(origin_of(context)) as child:
         context.log.info("The stream is process %d.", child.pid)
         try:
             for report in child.reports():
@@ -298,5 +299,5 @@ def stream_resources(settings: Settings) -> dict[str, object]:
     """What the stream's run asks for beside the resources of all."""
     return {
         "book_ticker_child": StreamChild(variables_of(settings)),
-        "report_forecasts": ReportForecasts(settings.model_store_place),
+        "report_forecasts": ReportForecasts(settings.model_store_place, latest=latest_of(settings)),
     }

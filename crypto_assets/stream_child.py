@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from crypto_assets.origin import NOBODY, Origin
 from crypto_assets.settings import ENV_PREFIX, Settings, inherited_environment
 
 COMMAND = (
@@ -60,13 +61,17 @@ class StreamChild:
     stop_seconds: float = 40
 
     @contextmanager
-    def running(self) -> Iterator[RunningStream]:
-        """The child, running; whatever happens in the block, it has ended behind it."""
+    def running(self, origin: Origin = NOBODY) -> Iterator[RunningStream]:
+        """The child, running; whatever happens in the block, it has ended behind it.
+
+        Args:
+            origin: The run that it works for: its log lines and its writes say so.
+        """
         process = subprocess.Popen(  # noqa: S603 - our own program
             self.command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**inherited_environment(), **self.variables},
+            env={**inherited_environment(), **self.variables, f"{ENV_PREFIX}ORIGIN": origin.to_json()},
             encoding="utf-8",
             errors="replace",
             start_new_session=True,  # Ctrl-C reaches us alone, and we end it in order
@@ -161,4 +166,6 @@ def variables_of(settings: Settings) -> dict[str, str]:
         variables["WAREHOUSE_URL"] = settings.warehouse_url.get_secret_value()
     if settings.sandbox_url:
         variables["SANDBOX_URL"] = settings.sandbox_url
+    if settings.redis_url is not None:
+        variables["REDIS_URL"] = settings.redis_url.get_secret_value()
     return {f"{ENV_PREFIX}{name}": value for name, value in variables.items()}

@@ -6,14 +6,39 @@ of each value stands in the file beside it. What does not: where anything goes, 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from crypto_assets.universe_rules import Strict
 
 # schema.table, as PostgreSQL has it
 TableName = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}\.[a-z_]{1,60}$")]
+
+# Tables whose partitions may be dropped: what can be derived again, or is summed up before it goes.
+DROPPABLE = frozenset(
+    {
+        "features.labels", "features.ml_features", "features.technical_indicators", "market.arbitrage_opportunities",
+        "market.book_ticker_snapshots",
+    }
+)  # fmt: skip
+# Those that may only go to a file: nobody serves their rows again, and audit.revisions holds old values of them.
+DETACHABLE = frozenset(
+    {
+        "dex.pool_ohlcv", "dex.pool_trades", "dex.pools", "market.ohlcv", "market.order_books", "market.tickers",
+        "market.trade_bars", "market.trades",
+    }
+)  # fmt: skip
+KEPT_FOR_EVER = {
+    "audit.revisions": "as-of reading rests on it",
+    "market.book_ticker_hours": "it is what remains of quotes that were dropped",
+    "market.instruments": "listing dates explain what is absent",
+    "models.outcomes": "forecasts are judged by it",
+    "models.predictions": "forecasts are judged by it",
+    "models.promotions": "it says who answered for a forecast when",
+    "models.registry": "every trained version stays known",
+    "quality.coverage": "it says why bars are absent",
+}
 
 
 class TableRetention(Strict):
@@ -29,9 +54,31 @@ class TableRetention(Strict):
 
 
 class RetentionRules(Strict):
-    """How long tables are kept, by their names; one that is not named is kept for ever."""
+    """How long tables are kept, by their names.
+
+    Args:
+        tables: One that is not named is kept for ever; days of the stream's tables go by stream.keep_days.
+        restored_days: What was brought back from the archive stays so long.
+        writes_keep_days: So long ops.writes remembers which run wrote a row; the rows stay.
+    """
 
     tables: dict[TableName, TableRetention] = Field(default_factory=dict)
+    restored_days: int = Field(default=30, ge=1)
+    writes_keep_days: int = Field(default=30, ge=1)
+
+    @model_validator(mode="after")
+    def _may_go(self) -> Self:
+        for name, policy in self.tables.items():
+            if name in KEPT_FOR_EVER:
+                raise ValueError(f"{name} is kept for ever: {KEPT_FOR_EVER[name]}")
+            if name not in DROPPABLE | DETACHABLE:
+                there = ", ".join(sorted(DROPPABLE | DETACHABLE))
+                raise ValueError(f"{name} is no table whose partitions may go; those are {there}")
+            if policy.then == "drop" and name not in DROPPABLE:
+                raise ValueError(
+                    f"{name} keeps old values, and reading it as of a time would go wrong without its rows: say then: detach"
+                )
+        return self
 
 
 class BackupRules(Strict):

@@ -58,7 +58,7 @@ def test_missing_months_of_the_automatic_history_are_requested_once_and_a_new_mo
 ) -> None:
     grids = grids_of(date(2026, 1, 1), ["binance", "okx"], ["solana"])
     [asset] = with_automation([build_asset(grids)], universe)
-    nothing = {"warehouse": None, "universe_file": None, "exchanges": None}
+    nothing = {"warehouse": None, "universe_file": None, "exchanges": None, "latest": None}
     defs = dg.Definitions([asset], resources=nothing)
     with dg.DagsterInstance.ephemeral() as instance:
         first = dg.evaluate_automation_conditions(defs, instance, evaluation_time=NOON)
@@ -77,7 +77,9 @@ def test_missing_months_of_chains_metrics_are_requested_as_far_back_as_their_own
     grids = grids_of(date(2026, 1, 1), ["binance"], ["solana"])
     wide = universe.model_copy(update={"onchain": universe.onchain.model_copy(update={"history_days": 90})})
     [asset] = with_automation([build_metrics(grids)], wide)
-    defs = dg.Definitions([asset], resources={"warehouse": None, "universe_file": None, "providers": None})
+    defs = dg.Definitions(
+        [asset], resources={"warehouse": None, "universe_file": None, "providers": None, "latest": None}
+    )
     with dg.DagsterInstance.ephemeral() as instance:
         requested = dg.evaluate_automation_conditions(defs, instance, evaluation_time=NOON)
     # Ninety days before 20 May lie in February.
@@ -93,7 +95,7 @@ def test_on_a_months_first_day_the_month_before_is_still_open() -> None:
 def _requests(universe: Universe, instance: dg.DagsterInstance, at: datetime) -> list[object]:
     schedule = schedules_of(universe)[0]
     asset = build_asset(grids_of(universe.history_from, sorted(universe.venues), sorted(universe.dex.networks)))
-    nothing = {"warehouse": None, "universe_file": None, "exchanges": None}
+    nothing = {"warehouse": None, "universe_file": None, "exchanges": None, "latest": None}
     loaded = dg.Definitions([asset], jobs=[collect_ohlcv], schedules=[schedule], resources=nothing)
     context = dg.build_schedule_context(
         instance=instance, scheduled_execution_time=at, repository_def=loaded.get_repository_def()
@@ -186,7 +188,9 @@ def test_what_derives_from_bars_follows_them_once_and_together(universe: Univers
     grids = grids_of(date(2026, 1, 1), ["binance", "okx"], ["solana"])
     builders = (build_asset, build_indicators, build_features, build_labels)
     assets = with_automation([build(grids) for build in builders], universe)
-    defs = dg.Definitions(assets, resources={"warehouse": None, "universe_file": None, "exchanges": None})
+    defs = dg.Definitions(
+        assets, resources={"warehouse": None, "universe_file": None, "exchanges": None, "latest": None}
+    )
     may = "2026-05-01|binance"
 
     def report(instance: dg.DagsterInstance, *keys: dg.AssetKey) -> None:
@@ -235,7 +239,7 @@ def test_a_round_of_events_leaves_out_venues_that_rest_or_are_at_work(
     schedule = schedules_of(universe)[2]
     grids = grids_of(universe.history_from, sorted(universe.venues), sorted(universe.dex.networks))
     assets = [one for one in build_assets(grids) if one.key in EVENTS]
-    given = {"warehouse": warehouse, "universe_file": UniverseFile(file, warehouse), "exchanges": None}
+    given = {"warehouse": warehouse, "universe_file": UniverseFile(file, warehouse), "exchanges": None, "latest": None}
     loaded = dg.Definitions(assets, jobs=[collect_events], schedules=[schedule], resources=given)
 
     def keys(instance: dg.DagsterInstance) -> tuple[list[str], str]:
@@ -269,7 +273,9 @@ def test_a_round_of_events_leaves_out_venues_that_rest_or_are_at_work(
 def test_trades_that_changed_are_added_up_once(universe: Universe) -> None:
     grids = grids_of(date(2026, 1, 1), ["binance"], ["solana"])
     assets = with_automation([one for one in build_assets(grids) if one.key in EVENTS], universe)
-    defs = dg.Definitions(assets, resources={"warehouse": None, "universe_file": None, "exchanges": None})
+    defs = dg.Definitions(
+        assets, resources={"warehouse": None, "universe_file": None, "exchanges": None, "latest": None}
+    )
     key = "2026-05-20|binance"
     with dg.DagsterInstance.ephemeral() as instance:
         first = dg.evaluate_automation_conditions(defs, instance, evaluation_time=NOON)

@@ -53,7 +53,8 @@ def test_checks_are_named_by_the_truth_that_holds(definitions: dg.Definitions) -
     assert names == {
         "key_is_unique", "prices_in_order", "volume_not_negative", "no_bar_from_the_future", "bars_on_grid",
         "jump_within_bound", "few_anomalies", "rows_are_accepted", "gaps_are_explained", "newest_bar_is_recent",
-        "score_near_its_history", "universe_file_is_valid",
+        "score_near_its_history", "universe_file_is_valid", "tables_keep_to_their_policy", "backup_is_recent",
+        "files_are_whole", "files_hold_all_rows",
         "periods_do_not_overlap", "steps_and_dates_possible", "universe_markets_listed",
         "values_in_range", "warm_up_is_null", "sample_equals_recomputed", "every_bar_has_its_row", "coverage_above_bound",
         "no_look_ahead", "labels_end_after_their_horizon", "labels_are_possible",

@@ -115,6 +115,23 @@ def test_a_redis_is_named_as_everywhere_and_ours_wins(monkeypatch: pytest.Monkey
     assert found.redis_url.get_secret_value().endswith("7000/1")
 
 
+def test_a_folder_of_secrets_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "crypto_assets_database_url").write_text("postgresql://user:canary@127.0.0.1/filed\n")
+    (tmp_path / "run" / "crypto_assets_alert_urls").write_text("\n")
+    monkeypatch.setenv(f"{ENV_PREFIX}SECRETS_DIR", str(tmp_path / "run"))
+    found = load_settings()
+    assert found.database_url is not None
+    assert found.database_url.get_secret_value().strip().endswith("/filed")
+    assert found.alert_urls is None
+    assert "canary" not in repr(found)
+    monkeypatch.setenv(f"{ENV_PREFIX}DATABASE_URL", "postgresql://user:word@127.0.0.1/set")
+    assert "/set" in str(load_settings().database_url.get_secret_value())  # type: ignore[union-attr]
+    monkeypatch.setenv(f"{ENV_PREFIX}SECRETS_DIR", str(tmp_path / "absent"))
+    with pytest.raises(SettingsError, match="SECRETS_DIR is no folder"):
+        load_settings()
+
+
 def test_links_lead_to_the_web_ui(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}WEBSERVER_PORT", "3111")
     assert load_settings().ui_address == "http://127.0.0.1:3111"

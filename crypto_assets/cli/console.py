@@ -6,6 +6,7 @@ What belongs here: consoles, the shape of an error, the common look of tables. W
 from __future__ import annotations
 
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.logs import CONSOLE, always, bind_origin, configure_logs, is_json
+from crypto_assets.origin import Origin
 
 OUT = Console(highlight=False)
 NOTICES = Console(stderr=True, highlight=False)
@@ -65,27 +68,32 @@ def write_file(path: Path, text: str) -> None:
     OUT.print(f"Wrote {escape(str(path))}.")
 
 
-def log_to_stderr(level: str) -> None:
+def log_to_stderr(level: str, form: str = CONSOLE) -> None:
     """Send log lines from `level` on to standard error: standard output belongs to answers that others read."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=True),
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=_stderr_logger,
-    )
+    configure_logs(level, form)
 
 
-def _stderr_logger(*_names: object) -> structlog.PrintLogger:
-    # Looked up at each line: the stream may be another one by then, or closed.
-    return structlog.PrintLogger(sys.stderr)
+def log_command(level: str, form: str, parents: str | None, command: str) -> None:
+    """The same for a command of the terminal, whose lines and writes bear an id: its parent's, or one of its own.
+
+    Args:
+        level: DEBUG, INFO, WARNING or ERROR.
+        form: "console" or "json".
+        parents: What the process that started it said of itself, as JSON; None where it was a person's shell.
+        command: Its name.
+    """
+    origin = Origin.from_json(parents)
+    if not origin.run_id:
+        origin = Origin(f"command-{uuid.uuid4().hex[:12]}", "command line", command)
+    configure_logs(level, form, more=[always(origin)])
+    bind_origin(origin)
 
 
 def complain(problem: str, way_out: str = "") -> None:
     """One error: the problem, then the way out, on standard error."""
+    if is_json():
+        structlog.get_logger("crypto_assets.cli").error(problem, way_out=way_out)
+        return
     NOTICES.print(f"[bold red]Error:[/] {escape(problem)}", soft_wrap=True)
     if way_out:
         NOTICES.print(f"[dim]→[/] {escape(way_out)}", soft_wrap=True)

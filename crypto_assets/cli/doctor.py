@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from rich.markup import escape
 
 from crypto_assets.cli.console import NOTICES, OUT, table
+from crypto_assets.cli.doctor_operations import operation_examinations
 from crypto_assets.cli.doctor_world import world_examinations
 from crypto_assets.cli.environment import Environment
 from crypto_assets.cli.serve import running_processes
@@ -63,7 +64,7 @@ def examine(settings: Settings) -> Iterator[Verdict]:
     yield Verdict("settings", True, f"profile {settings.profile}")
     universe, verdict = _universe(settings)
     yield verdict
-    yield from _database(settings)
+    yield from _database(settings, universe)
     served = [process.name for process in running_processes(settings)]
     is_up = "daemon" in served
     yield Verdict(
@@ -82,7 +83,7 @@ def _universe(settings: Settings) -> tuple[Universe | None, Verdict]:
     return universe, Verdict("universe", True, f"{len(universe.venues)} venues, {markets} markets")
 
 
-def _database(settings: Settings) -> Iterator[Verdict]:
+def _database(settings: Settings, universe: Universe | None) -> Iterator[Verdict]:
     try:
         with Environment(settings) as environment:
             kind = "external" if settings.database_url else "embedded"
@@ -90,6 +91,10 @@ def _database(settings: Settings) -> Iterator[Verdict]:
             report = environment.migrated
             told = f"{len(report.applied)} applied now, {report.already} before" if report else ""
             yield Verdict("migrations", True, told)
+            # What is made goes on without any of these, so the exit code does not tell of them.
+            for one in operation_examinations(settings, environment.warehouse, universe):
+                found = Verdict(one.name, False, one.off) if one.off else _examined(one.name, one.look)
+                yield replace(found, is_fatal=False)
     except CryptoAssetsError as error:
         yield Verdict("database", False, error.problem, error.way_out)
 

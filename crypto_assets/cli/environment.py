@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
+from crypto_assets.logs import bound_origin
 from crypto_assets.settings import ENV_PREFIX, Settings
 from crypto_assets.warehouse.connection import Warehouse, ensure_database
 from crypto_assets.warehouse.migrate import MigrationReport, migrate
@@ -80,7 +81,7 @@ class Environment(AbstractContextManager["Environment"]):
         """The profile's warehouse."""
         if self.databases is None:
             raise RuntimeError("the environment has not been entered")
-        return Warehouse(self.databases.warehouse)
+        return Warehouse(self.databases.warehouse, bound_origin())
 
     def variables(self) -> Mapping[str, str]:
         """What child processes and shells need; holds the password, so it is never logged."""
@@ -99,17 +100,24 @@ class Environment(AbstractContextManager["Environment"]):
             f"{ENV_PREFIX}BACKUP_STORE": settings.backup_place,
             f"{ENV_PREFIX}UI_URL": settings.ui_address,
             f"{ENV_PREFIX}LOG_FORMAT": settings.log_format,
+            f"{ENV_PREFIX}BROKER_REMOTE": str(int(settings.broker_remote)),
             f"{ENV_PREFIX}WAREHOUSE_URL": self.databases.warehouse.get_secret_value(),
             f"{ENV_PREFIX}DAGSTER_URL": self.databases.dagster.get_secret_value(),
         }
         if settings.sandbox_url:
             variables[f"{ENV_PREFIX}SANDBOX_URL"] = settings.sandbox_url
+        if settings.broker_url:  # dagster.yaml names a launcher that asks for it
+            variables[f"{ENV_PREFIX}BROKER_URL"] = settings.broker_url.get_secret_value()
         return variables
 
     def child_variables(self) -> Mapping[str, str]:
         """The same and the providers' keys, for processes that we start; a shell reads the keys by itself."""
         settings = self.settings
-        keys = settings.keys() | {"redis_url": settings.redis_url, "alert_urls": settings.alert_urls}
+        keys = settings.keys() | {
+            "redis_url": settings.redis_url,
+            "broker_url": settings.broker_url,
+            "alert_urls": settings.alert_urls,
+        }
         # An empty one hides what the environment or .env holds from a sandbox's processes
         told = {f"{ENV_PREFIX}{name.upper()}": key.get_secret_value() if key else "" for name, key in keys.items()}
         return {**self.variables(), **told}
@@ -133,7 +141,7 @@ class Environment(AbstractContextManager["Environment"]):
     def _write_dagster_home(self) -> None:
         home = self.settings.dagster_home
         home.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self.settings.project / "dagster.yaml", home / "dagster.yaml")
+        shutil.copyfile(self.settings.dagster_file, home / "dagster.yaml")
 
     def _stop(self) -> None:
         if self._started is not None:

@@ -16,15 +16,25 @@ import typer
 from rich.markup import escape
 
 from crypto_assets.cli import show_quotes, show_world_commands  # noqa: F401 - their commands join show_app
-from crypto_assets.cli.console import NOTICES, OUT, clear_errors, log_to_stderr, table
+from crypto_assets.cli.alerts import alerts_app
+from crypto_assets.cli.backup import backup_app
+from crypto_assets.cli.celery_worker import celery_status, celery_worker
+from crypto_assets.cli.console import NOTICES, OUT, clear_errors, log_command, table
+from crypto_assets.cli.dashboard import dashboard
+from crypto_assets.cli.dataset import dataset_app
+from crypto_assets.cli.execute import execute
+from crypto_assets.cli.export import export
 from crypto_assets.cli.features import features_app
 from crypto_assets.cli.gaps import gaps_app
 from crypto_assets.cli.models import models_app
 from crypto_assets.cli.predict import predict
-from crypto_assets.cli.retention import retention
+from crypto_assets.cli.restore import restore
+from crypto_assets.cli.retention import retention_app
 from crypto_assets.cli.show import show_app
+from crypto_assets.cli.storage import storage
 from crypto_assets.cli.stream import stream
 from crypto_assets.cli.top import top
+from crypto_assets.cli.trace import trace
 from crypto_assets.cli.watchlist import watchlist_app
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.settings import Settings, load_settings
@@ -43,11 +53,22 @@ app.add_typer(gaps_app, name="gaps")
 app.add_typer(features_app, name="features")
 app.add_typer(show_app, name="show")
 app.add_typer(models_app, name="models")
+app.add_typer(dataset_app, name="dataset")
 app.add_typer(watchlist_app, name="watchlist")
+app.add_typer(backup_app, name="backup")
+app.add_typer(alerts_app, name="alerts")
+app.command()(trace)
 app.command()(stream)
 app.command()(top)
-app.command()(retention)
+app.command()(dashboard)
+app.add_typer(retention_app, name="retention")
+app.command()(export)
+app.command()(storage)
+app.command()(restore)
 app.command()(predict)
+app.command("exec", context_settings={"ignore_unknown_options": True})(execute)
+app.command("celery-worker")(celery_worker)
+app.command("celery-status")(celery_status)
 
 # `dagster asset …` knows no workspace file and wants -m; its variable for that would break `dagster … -w`.
 _DAGSTER_FUNCTION = (
@@ -64,7 +85,7 @@ def options(
 ) -> None:
     """Read the environment once, for whichever command follows."""
     settings = load_settings(**({"profile": profile} if profile else {}))
-    log_to_stderr(settings.log_level)
+    log_command(settings.log_level, settings.log_format, settings.origin, context.invoked_subcommand or "")
     context.obj = settings
     _ = debug  # read by main() before any command is parsed, so that it holds for parsing too
 
@@ -250,17 +271,26 @@ def doctor(context: typer.Context) -> None:
 
 
 @app.command()
-def migrate(context: typer.Context) -> None:
+def migrate(
+    context: typer.Context,
+    timescale: Annotated[
+        bool, typer.Option("--timescale", help="Make hypertables of a fresh database; needs the extension TimescaleDB.")
+    ] = False,
+) -> None:
     """Bring the database to this version's schema.
 
-    Example: crypto-assets migrate
+    Example: crypto-assets migrate --timescale
     """
     from crypto_assets.cli.environment import Environment
+    from crypto_assets.warehouse.timescale import use_timescale
 
     with Environment(_settings(context)) as environment:
         report = environment.migrated
         if report is not None:
             OUT.print(f"Applied {len(report.applied)} migrations, {report.already} were there.")
+        if timescale:
+            use_timescale(environment.warehouse, _settings(context).sql_folder)
+            OUT.print("Tables of quotes and features are hypertables, compressed from the second day or month on.")
 
 
 @app.command()

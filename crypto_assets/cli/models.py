@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from crypto_assets.datasets.models.registry.train import Step, Tell, TrainingOutcome
     from crypto_assets.forecasting.artefacts import Store
     from crypto_assets.forecasting.declaration import Forecast
+    from crypto_assets.training_sets.loading import TrainingSet
+    from crypto_assets.warehouse.connection import Warehouse
 
 models_app = typer.Typer(
     no_args_is_help=True, help="Forecasts: what is trained, how it does beside the baselines, and who is champion."
@@ -80,12 +82,16 @@ def train(
     hold_out: Annotated[
         float, typer.Option(min=0, max=3650, help="Train as if it were so many days ago; score the days since.")
     ] = 0,
+    training_set: Annotated[
+        str,
+        typer.Option(help="Learn from this frozen set (`crypto-assets dataset list`), not from all that is stored."),
+    ] = "",
 ) -> None:
     """Train on all that is stored, walk it forward beside the baselines, and promote it where it is better.
 
     Example: crypto-assets models train gas_1h
     """
-    raise typer.Exit(run_train(context.obj, model, learner or ["lightgbm"], hold_out))
+    raise typer.Exit(run_train(context.obj, model, learner or ["lightgbm"], hold_out, training_set))
 
 
 @models_app.command()
@@ -134,30 +140,48 @@ def rollback(context: typer.Context, model: Model, why: Why) -> None:
         _print_champion(bring_back(warehouse, name, user(), reason(why)))
 
 
-def run_train(settings: Settings, models: Sequence[str], learners: Sequence[str], hold_out: float = 0) -> int:
+def run_train(
+    settings: Settings, models: Sequence[str], learners: Sequence[str], hold_out: float = 0, training_set: str = ""
+) -> int:
     """Train one forecast after the other; one that cannot be trained leaves the others.
 
     Args:
         hold_out: So many days, up to now, are not looked at.
+        training_set: Name of a frozen set to learn from; empty for all that is stored.
 
     Returns:
         Exit code: 1 where a forecast could not be trained, else 0, with skill or without.
 
     Raises:
         ForecastUnknown, LearnerUnknown: nothing has been begun.
+        CryptoAssetsError: a set and days to hold out, which exclude each other.
+        SetRefused, SetUnknown, ManifestRefused, FeaturesOutdated: nothing can be learned from that set.
     """
     from crypto_assets.datasets.models.catalog import forecast
     from crypto_assets.datasets.models.registry.train import learners_named, train
+    from crypto_assets.training_sets.learning import train_on
+
+    if training_set and hold_out:
+        raise CryptoAssetsError(
+            "--training-set and --hold-out exclude each other: a set ends where it was frozen to end",
+            way_out="Freeze a set with an earlier --to, and score the days behind it.",
+        )
 
     wanted = [forecast(name) for name in dict.fromkeys(models)]
     learners_named(learners)
     failed, store = 0, store_of(settings)
     end = datetime.now(UTC) - timedelta(days=hold_out) if hold_out else None
     with opened(settings) as (warehouse, universe):
+        frozen = _frozen(settings, warehouse, training_set, wanted) if training_set else None
         for one in wanted:
             try:
                 with _progress(one) as tell:
-                    outcome = train(warehouse, universe, store, one, learners=learners, end=end, by=user(), tell=tell)
+                    if frozen is None:
+                        outcome = train(
+                            warehouse, universe, store, one, learners=learners, end=end, by=user(), tell=tell
+                        )
+                    else:
+                        outcome = train_on(warehouse, store, one, frozen, learners=learners, by=user(), tell=tell)
             except CryptoAssetsError as error:
                 told = error.problem if one.name in error.problem else f"{one.name}: {error.problem}"
                 complain(told, error.way_out)
@@ -165,6 +189,17 @@ def run_train(settings: Settings, models: Sequence[str], learners: Sequence[str]
                 continue
             print_outcome(outcome)
     return int(failed > 0)
+
+
+def _frozen(settings: Settings, warehouse: Warehouse, name: str, wanted: Sequence[Forecast]) -> TrainingSet:
+    """The set, if each of the forecasts can learn from it: who asks for several should not hear of it after the first."""
+    from crypto_assets.training_sets.learning import refuse_unfit
+    from crypto_assets.training_sets.loading import open_set, shelf_of
+
+    chosen = open_set(shelf_of(settings), name, warehouse)
+    for one in wanted:
+        refuse_unfit(chosen, one)
+    return chosen
 
 
 def run_score(settings: Settings, model: str, days: float) -> int:
@@ -184,16 +219,17 @@ def run_score(settings: Settings, model: str, days: float) -> int:
     from crypto_assets.datasets.models.predictions.champions import open_champion
     from crypto_assets.datasets.models.predictions.subjects import domains_of
     from crypto_assets.partitions import VenueWindow
+    from crypto_assets.resources import latest_of
     from crypto_assets.warehouse.read import reading
 
     wanted, store, now = forecast(model), store_of(settings), datetime.now(UTC)
     said, scored = [], []
-    with opened(settings) as (warehouse, universe):
+    with opened(settings) as (warehouse, universe), latest_of(settings).telling() as telling:
         with reading(warehouse) as reader:
             open_champion(reader, store, wanted)  # refuses in words where there is none
         for domain in domains_of(universe, wanted):
             window = VenueWindow(domain, now - timedelta(days=days), now)
-            said += predict_window(warehouse, universe, store, window, [wanted])
+            said += predict_window(warehouse, universe, store, window, [wanted], tell=telling)
             scored += score_window(warehouse, universe, window, [wanted])
     print_scores(wanted, said, scored)
     return int(not any(one.said for one in said))

@@ -35,11 +35,12 @@ def predict(
     from crypto_assets.cli.show_text import json_text
     from crypto_assets.datasets.models.catalog import forecast
     from crypto_assets.datasets.models.predictions.live import predict as say
+    from crypto_assets.resources import latest_of
 
     wanted = forecast(model)
-    with opened(context.obj) as (warehouse, universe):
+    with opened(context.obj) as (warehouse, universe), latest_of(context.obj).telling() as telling:
         named = series_named(warehouse, universe, wanted, market)
-        said = say(warehouse, universe, store_of(context.obj), wanted.name, *named)
+        said = say(warehouse, universe, store_of(context.obj), wanted.name, *named, tell=telling)
     net = net_of_fees(said, wanted, universe)
     if json_:
         print_json(json_text(asdict(said) | {"unit": wanted.unit, **net}))

@@ -1,4 +1,4 @@
-"""`crypto-assets up` and `down`: webserver and daemon as children of one foreground process.
+"""`crypto-assets up` and `down`: webserver, daemon and dashboard as children of one foreground process.
 
 What belongs here: starting, watching and ending the long-running processes. What does not: what they run.
 
@@ -25,11 +25,13 @@ import psutil
 from crypto_assets.cli.console import NOTICES, OUT
 from crypto_assets.cli.environment import Environment
 from crypto_assets.cli.instance import dagster_instance, prepare_instance
+from crypto_assets.dashboard.address import url_of
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.settings import Settings, inherited_environment
 
 HOST = "127.0.0.1"
 STOP_SECONDS = 20
+LOOKER_ON = "dashboard"
 
 
 class AlreadyUp(CryptoAssetsError):
@@ -37,7 +39,7 @@ class AlreadyUp(CryptoAssetsError):
 
 
 class PortTaken(CryptoAssetsError):
-    """Another program listens where the web UI should."""
+    """Another program listens where the web UI or the dashboard should."""
 
 
 class ServiceEnded(CryptoAssetsError):
@@ -68,7 +70,7 @@ class Process:
 
 
 def serve(settings: Settings) -> None:
-    """Run webserver and daemon until SIGINT or SIGTERM, or until one of them ends.
+    """Run webserver, daemon and dashboard until SIGINT or SIGTERM, or until one of the first two ends.
 
     Raises:
         AlreadyUp, PortTaken, ServiceEnded: in one line each.
@@ -77,6 +79,7 @@ def serve(settings: Settings) -> None:
         names = ", ".join(process.name for process in served)
         raise AlreadyUp(f"Profile {settings.profile} is up already ({names})", way_out="`crypto-assets down` ends it.")
     require_free_port(settings.webserver_port)
+    require_free_port(settings.dashboard_port, settings.dashboard_host, "CRYPTO_ASSETS_DASHBOARD_PORT")
     with _stopping_on_signals(), Environment(settings) as environment:
         prepare_instance(environment)
         children = _start(environment)
@@ -85,6 +88,7 @@ def serve(settings: Settings) -> None:
             OUT.print(
                 f"crypto_assets is up ({settings.profile}): [bold]http://{HOST}:{settings.webserver_port}[/]  Ctrl-C ends it."
             )
+            OUT.print(f"Dashboard and metrics: [bold]{url_of(settings.dashboard_host, settings.dashboard_port)}[/]")
             _watch(children, settings)
         finally:
             for _, child in children:
@@ -128,20 +132,23 @@ def state_file(settings: Settings) -> Path:
     return settings.home.absolute() / settings.profile / "up.json"
 
 
-def require_free_port(port: int) -> None:
-    """Make sure that the web UI's port is free.
+def require_free_port(port: int, host: str = HOST, setting: str = "CRYPTO_ASSETS_WEBSERVER_PORT") -> None:
+    """Make sure that a port is free.
+
+    Args:
+        host: The address that is to be listened on.
+        setting: Which variable names another port.
 
     Raises:
         PortTaken: it is not.
     """
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError:
             raise PortTaken(
-                f"Port {port} on {HOST} is in use",
-                way_out="Set CRYPTO_ASSETS_WEBSERVER_PORT to another, or end what uses it.",
+                f"Port {port} on {host} is in use", way_out=f"Set {setting} to another, or end what uses it."
             ) from None
 
 
@@ -151,6 +158,7 @@ def _start(environment: Environment) -> list[tuple[str, subprocess.Popen[bytes]]
     logs.mkdir(parents=True, exist_ok=True)
     tools = Path(sys.executable).parent
     workspace = str(settings.project / "workspace.yaml")
+    look = ("--log-format", "json") if settings.log_format == "json" else ()
     commands: Mapping[str, Sequence[str]] = {
         "webserver": (
             str(tools / "dagster-webserver"),
@@ -160,8 +168,10 @@ def _start(environment: Environment) -> list[tuple[str, subprocess.Popen[bytes]]
             str(settings.webserver_port),
             "-w",
             workspace,
+            *look,
         ),
-        "daemon": (str(tools / "dagster-daemon"), "run", "-w", workspace),
+        "daemon": (str(tools / "dagster-daemon"), "run", "-w", workspace, *look),
+        LOOKER_ON: (sys.executable, "-m", "crypto_assets.cli.main", "dashboard", *_listening(settings)),
     }
     children = []
     for name, command in commands.items():
@@ -179,12 +189,25 @@ def _start(environment: Environment) -> list[tuple[str, subprocess.Popen[bytes]]
     return children
 
 
+def _listening(settings: Settings) -> tuple[str, ...]:
+    return "--host", settings.dashboard_host, "--port", str(settings.dashboard_port)
+
+
 def _watch(children: Sequence[tuple[str, subprocess.Popen[bytes]]], settings: Settings) -> None:
     told_ready = False
+    ended: set[str] = set()
     while True:
         time.sleep(0.5)
         for name, child in children:
-            if child.poll() is not None:
+            if child.poll() is None or name in ended:
+                continue
+            if name == LOOKER_ON:  # collecting goes on without anybody who looks
+                ended.add(name)
+                log = f"{settings.home}/{settings.profile}/logs/{name}.log"
+                NOTICES.print(
+                    f"[yellow]The {name} ended with code {child.returncode}[/]; all else goes on. Its log: {log}"
+                )
+            else:
                 raise ServiceEnded(
                     f"The {name} ended with code {child.returncode}",
                     way_out=f"Its log: {settings.home}/{settings.profile}/logs/{name}.log",
@@ -235,6 +258,6 @@ def _stopping_on_signals() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        NOTICES.print("Ending webserver, daemon and database.")
+        NOTICES.print("Ending webserver, daemon, dashboard and database.")
     finally:
         signal.signal(signal.SIGTERM, before)

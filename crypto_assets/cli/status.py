@@ -18,6 +18,7 @@ from crypto_assets.cli.environment import Environment
 from crypto_assets.cli.serve import running_processes
 from crypto_assets.cli.show_stored import rows_by_venue, stored_series
 from crypto_assets.cli.show_text import age_text, cut_text, short_address
+from crypto_assets.cli.status_operations import print_operations
 from crypto_assets.clients.geckoterminal import GeckoTerminal
 from crypto_assets.datasets.dex.pool_ohlcv.table import pool_ohlcv
 from crypto_assets.datasets.dex.pool_trades.table import pool_trades
@@ -50,19 +51,27 @@ def print_status(settings: Settings) -> None:
         warehouse = environment.warehouse
         OUT.print(f"PostgreSQL {warehouse.check()}, {'external' if settings.database_url else 'embedded'}.")
         now = datetime.now(UTC)
-        _print_providers(read_providers(warehouse), _budgets(settings, warehouse), now)
+        universe = _universe(settings, warehouse)
+        print_operations(warehouse, universe, now)
+        _print_providers(read_providers(warehouse), _budgets(universe), now)
         _print_polls(read_all_polls(warehouse), now)
         _print_events(warehouse, EVENTS)
         _print_series(warehouse)
         _print_pools(warehouse, now)
 
 
-def _budgets(settings: Settings, warehouse: Warehouse) -> dict[str, float]:
-    """Requests per second by provider; none where no universe is in force, for status must work then too."""
+def _universe(settings: Settings, warehouse: Warehouse) -> Universe | None:
+    """None where no universe is in force, for status must work then too."""
     try:
-        universe: Universe = UniverseFile(settings.universe_file, warehouse).in_force().universe
+        return UniverseFile(settings.universe_file, warehouse).in_force().universe
     except CryptoAssetsError as error:
         OUT.print(f"[yellow]No universe is in force:[/] {escape(error.problem)}.")
+        return None
+
+
+def _budgets(universe: Universe | None) -> dict[str, float]:
+    """Requests per second by provider."""
+    if universe is None:
         return {}
     budgets = {name: venue.requests_per_second for name, venue in universe.venues.items()}
     return budgets | {GeckoTerminal.name: universe.dex.requests_per_minute / 60}

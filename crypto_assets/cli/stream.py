@@ -23,16 +23,19 @@ from typing import TYPE_CHECKING, Annotated
 import structlog
 import typer
 
-from crypto_assets.cli.console import complain, log_to_stderr
+from crypto_assets.cli.console import complain, log_command
 from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.logs import CONSOLE, JSON, bound_origin
 from crypto_assets.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from crypto_assets.latest.telling import LatestValues
     from crypto_assets.stream.counters import Counters
     from crypto_assets.stream.ownership import Claim
     from crypto_assets.stream.report import Ended, HourReport, Ready
+    from crypto_assets.stream.sidecar import Audience as Heard
     from crypto_assets.stream.sidecar import Plan
     from crypto_assets.stream.standing import MarketName, Snapshot
     from crypto_assets.universe import Universe
@@ -79,7 +82,9 @@ def stream(
     watch_port: Annotated[int, typer.Option(min=0, max=65535, help="Of /metrics on 127.0.0.1; 0: any.")] = 0,
     report: Annotated[bool, typer.Option("--report", help="A line of JSON a minute and an hour on stdout.")] = False,
     end_with_input: Annotated[bool, typer.Option("--end-with-input", help="End when stdin is closed.")] = False,
-    log_format: Annotated[LogFormat, typer.Option(help="Of log lines, on stderr.")] = LogFormat.TEXT,
+    log_format: Annotated[
+        LogFormat | None, typer.Option(help="Of log lines, on stderr; default: the environment's.")
+    ] = None,
 ) -> None:
     """Follow best prices, snapshot them every second into PostgreSQL and tell what is seen in them, until Ctrl-C.
 
@@ -110,7 +115,7 @@ def run_stream(settings: Settings, options: StreamOptions) -> int:
     with _warehouse(settings, is_needed=not options.dry_run) as warehouse:
         plan = _plan(settings, options, universe, markets, warehouse)
         try:
-            why = _run(plan, audience, end_with_input=options.end_with_input)
+            why = _run(plan, audience, _latest(settings, options), end_with_input=options.end_with_input)
         except AnotherStream as error:
             audience.report(Ended(error.problem, TAKEN_EXIT))
             complain(error.problem, error.way_out)
@@ -161,20 +166,11 @@ def chosen_markets(universe: Universe, options: StreamOptions) -> tuple[MarketNa
     return markets
 
 
-def log_lines(settings: Settings, form: LogFormat) -> None:
+def log_lines(settings: Settings, form: LogFormat | None) -> None:
     """Log to stderr at the level of the settings, or else from the lines on that a person wants to see."""
     level = settings.log_level if "log_level" in settings.model_fields_set else "INFO"
-    log_to_stderr(level)
-    if form is LogFormat.JSON:
-        structlog.configure(
-            processors=[
-                structlog.contextvars.merge_contextvars,
-                structlog.processors.add_log_level,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(),
-            ]
-        )
+    chosen = settings.log_format if form is None else {LogFormat.TEXT: CONSOLE, LogFormat.JSON: JSON}[form]
+    log_command(level, chosen, bound_origin().to_json(), "stream")
 
 
 class Audience:
@@ -221,14 +217,15 @@ class Audience:
         sys.stdout.flush()
 
 
-def _run(plan: Plan, audience: Audience, *, end_with_input: bool) -> str:
+def _run(plan: Plan, audience: Audience, latest: LatestValues, *, end_with_input: bool) -> str:
     import uvloop
 
     from crypto_assets.stream.sidecar import Sidecar, feeds_of
+    from crypto_assets.stream.telling import told_too
 
-    async def streaming() -> str:
+    async def streaming(heard: Heard) -> str:
         loop = asyncio.get_running_loop()
-        sidecar = Sidecar(plan, feeds_of(plan), audience)
+        sidecar = Sidecar(plan, feeds_of(plan), heard)
         audience.closed = lambda: sidecar.end("nobody reads the reports any more")
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, sidecar.end, f"asked to by {number.name}")
@@ -240,8 +237,11 @@ def _run(plan: Plan, audience: Audience, *, end_with_input: bool) -> str:
         return await sidecar.run()
 
     sys.setswitchinterval(SWITCH_SECONDS)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(streaming())
+    with (
+        told_too(latest, audience, plan.rules.snapshot_seconds) as heard,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        return runner.run(streaming(heard))
 
 
 def _at_end_of_input(ended: Callable[[], object]) -> None:
@@ -285,6 +285,13 @@ def _plan(
     )
 
 
+def _latest(settings: Settings, options: StreamOptions) -> LatestValues:
+    """Where Redis is told what is newest; whoever writes nothing tells nobody."""
+    from crypto_assets.latest.telling import LatestValues
+
+    return LatestValues(None if options.dry_run else settings.redis_url, settings.profile)
+
+
 def _claim(options: StreamOptions) -> Claim:
     from crypto_assets.stream.ownership import Claim
 
@@ -302,7 +309,7 @@ def _warehouse(settings: Settings, *, is_needed: bool) -> Iterator[Warehouse | N
     from crypto_assets.warehouse.connection import Warehouse
 
     if settings.warehouse_url is not None:
-        yield Warehouse(settings.warehouse_url)
+        yield Warehouse(settings.warehouse_url, bound_origin())
         return
     from crypto_assets.cli.environment import Environment
 

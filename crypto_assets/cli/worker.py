@@ -28,13 +28,15 @@ from crypto_assets.automation import (
     refresh_instruments,
 )
 from crypto_assets.calendar_automation import AREAS
-from crypto_assets.cli.console import log_to_stderr
 from crypto_assets.cli.runs import Plan, RunReport
 from crypto_assets.definitions import build_definitions
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.partitions import day_key, join_day_key, join_key, join_network_key
 from crypto_assets.pool_automation import POOL_OHLCV, POOL_TRADES, collect_pool_data, collect_pools, refresh_dexes
+from crypto_assets.run_origin import log_runs
 from crypto_assets.settings import load_settings
+
+_STARTED_BY = {"crypto_assets/started_by": "command line"}
 
 
 def execute(plan: Plan, definitions: dg.Definitions, instance: dg.DagsterInstance) -> RunReport:
@@ -48,7 +50,9 @@ def execute(plan: Plan, definitions: dg.Definitions, instance: dg.DagsterInstanc
     if plan.with_instruments:
         # Listing dates say which bars are due. Where the venue does not give its list, the bars' run says why.
         listing = definitions.resolve_job_def(refresh_instruments.name)
-        listing.execute_in_process(instance=instance, raise_on_error=False, partition_key=plan.venue)
+        listing.execute_in_process(
+            instance=instance, raise_on_error=False, partition_key=plan.venue, tags=dict(_STARTED_BY)
+        )
     job = definitions.resolve_job_def((derive_features if plan.is_derived else collect_ohlcv).name)
     configs = {"__".join(key.path): config for key, config in _configs(plan).items()}
     report = _report(plan, _run(job, plan.venue, plan.months, join_key, configs, instance))
@@ -138,7 +142,7 @@ def _run(
         tags={
             "dagster/asset_partition_range_start": first,
             "dagster/asset_partition_range_end": last,
-            "crypto_assets/started_by": "command line",
+            **_STARTED_BY,
         },
     )
 
@@ -197,7 +201,7 @@ def main() -> int:
     """Run the plan given as the first argument; exit code 0 where the run succeeded."""
     logging.getLogger("dagster").setLevel(logging.INFO)
     settings = load_settings()
-    log_to_stderr(settings.log_level)
+    log_runs(settings)
     plan = Plan.from_json(sys.argv[1])
     try:
         with dg.DagsterInstance.get() as instance:

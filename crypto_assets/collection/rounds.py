@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Protocol, Self
@@ -94,7 +95,7 @@ def run_round[S: Session, T](
                 del left[turn.name]
                 late = max(0.0, now - max(turn.due_at, began))
                 waited[turn.name] = max(late, waited.get(turn.name, 0.0))
-                running[pool.submit(lend(poll), turn, late)] = turn
+                running[pool.submit(copy_context().run, lend(poll), turn, late)] = turn
             if running:
                 done, _ = wait(running, return_when=FIRST_COMPLETED, timeout=_LONGEST_SLEEP)
                 for future in done:

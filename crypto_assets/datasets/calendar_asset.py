@@ -13,6 +13,7 @@ import dagster as dg
 from sqlalchemy import Table
 
 from crypto_assets.datasets.outcomes import Collected, Described, EventOutcome, describe, judge, tell, told_to_dagster
+from crypto_assets.latest.telling import SILENCE, LatestValues, Tell
 from crypto_assets.partitions import Grids, VenueWindow, calendar_days, calendar_months
 from crypto_assets.resources import Providers, UniverseFile
 from crypto_assets.schema.dagster_schema import table_schema
@@ -30,6 +31,7 @@ class CalendarRun[C: dg.Config]:
         window: [start, end), UTC; its venue is empty.
         clock: The present, UTC.
         sleep: Waits so many seconds of that clock.
+        tell: Told what is newest, once it is committed.
     """
 
     log: dg.DagsterLogManager
@@ -40,6 +42,7 @@ class CalendarRun[C: dg.Config]:
     config: C
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
+    tell: Tell = SILENCE
 
     def is_open(self) -> bool:
         """Whether the window still runs."""
@@ -90,14 +93,16 @@ def calendar_asset[C: dg.Config](
         warehouse: dg.ResourceParam[Warehouse],
         universe_file: dg.ResourceParam[UniverseFile],
         providers: dg.ResourceParam[Providers],
+        latest: dg.ResourceParam[LatestValues],
     ) -> dg.MaterializeResult[None]:
         began = time.monotonic()
         outcomes: list[EventOutcome] = []
         metadata: Described = {}
-        with told_to_dagster():
+        with told_to_dagster(), latest.telling() as telling:
             universe = universe_file.in_force().universe
             for window in windows_of(context.partition_keys):
-                done = collect(CalendarRun(context.log, warehouse, providers, universe, window, config))  # type: ignore[arg-type]
+                given = CalendarRun(context.log, warehouse, providers, universe, window, config, tell=telling)
+                done = collect(given)  # type: ignore[arg-type]
                 outcomes += done.outcomes
                 metadata |= done.metadata
             tell(context.log, outcomes)

@@ -22,8 +22,10 @@ from crypto_assets.quality.gaps import State
 from crypto_assets.quality.scores import score_history
 from crypto_assets.quality.series import labelled_series, series_of, symbol_of, time_of, timeframe_of, venue_of
 from crypto_assets.schema.bookkeeping import collected_ranges, coverage, quarantine
+from crypto_assets.spans import difference
 from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.detached import away_spans
 from crypto_assets.warehouse.read import read_frame
 
 SERIES = ["venue", "symbol", "timeframe"]
@@ -44,6 +46,10 @@ def gaps_are_explained(table: Table, dataset: str) -> Look:
     """
 
     def look(warehouse: Warehouse, universe: Universe, window: VenueWindow) -> list[Finding]:
+        with warehouse.connect() as connection:
+            gone = away_spans(connection, table.fullname, (window.start, window.end))
+        if not difference([(window.start, window.end)], gone):  # nothing is due of what retention took out
+            return []
         young = datetime.now(UTC) - universe.gaps.wait(1)
         due = read_frame(warehouse, _due(table, dataset, window))
         told = read_frame(warehouse, _told(dataset, window, young))

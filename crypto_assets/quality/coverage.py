@@ -24,7 +24,9 @@ from crypto_assets.schema.bookkeeping import coverage as ledger
 from crypto_assets.spans import Span, SpanIndex, difference, intersection, union
 from crypto_assets.universe import TIMEFRAME_LENGTH, Gaps
 from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.detached import Away, away
 from crypto_assets.warehouse.read import read_frame
+from crypto_assets.warehouse.writes import note_write
 
 type Listings = Mapping[str, Sequence[Listing]]
 
@@ -195,6 +197,7 @@ def write_changes(connection: Connection, key: SeriesKey, before: Sequence[Gap],
                 for gap in sorted(new, key=lambda one: one.start)
             ]
             execute_values(cursor, _KEEP, rows, page_size=1000)
+        note_write(cursor, ledger, inserted=len(new), deleted=len(gone))
     return LedgerChanges(len(new), len(gone))
 
 
@@ -213,7 +216,8 @@ def coverage(
     Returns:
         A row for each span, in order: timeframe, span_start, span_end (UTC), state, bars (how many the span
         holds; 0 for events), why,
-        first_seen. The state is one of the ledger's open ones, or `present`, or `not_collected` where nobody has asked.
+        first_seen. The state is one of the ledger's open ones, or `present`, or `not_collected` where nobody has asked, or
+        `archived` or `dropped` where rows were there that retention took out.
     """
     gaps = read_gaps(warehouse, dataset=dataset, venue=venue, symbol=symbol, timeframe=timeframe, window=(start, end))
     gaps = gaps[gaps["state"] != State.REPAIRED.value]
@@ -223,11 +227,13 @@ def coverage(
         ranges.c.dataset == dataset, ranges.c.venue == venue, ranges.c.symbol == symbol
     )
     asked = read_frame(warehouse, chosen.where(ranges.c.timeframe == timeframe) if timeframe else chosen)
+    with warehouse.connect() as connection:
+        gone = away(connection, [dataset.replace("/", ".")], (start, end))
     rows: list[tuple[object, ...]] = []
     frames = {timeframe} if timeframe else {*asked["timeframe"], *gaps["timeframe"]}
     for frame in sorted(frames, key=lambda name: TIMEFRAME_LENGTH.get(name, timedelta())):
         here = asked[asked["timeframe"] == frame]
-        rows += _told(frame, (start, end), _spans(here, "at", "until"), gaps[gaps["timeframe"] == frame])
+        rows += _told(frame, (start, end), _spans(here, "at", "until"), gaps[gaps["timeframe"] == frame], gone)
     columns = ["timeframe", "span_start", "span_end", "state", "bars", "why", "first_seen"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -280,7 +286,9 @@ def _overlapping(gaps: Sequence[Gap], spans: Sequence[Span]) -> list[Gap]:
     return [gap for gap in gaps if index.within(gap.span)]
 
 
-def _told(frame: str, window: Span, collected: Sequence[Span], gaps: pd.DataFrame) -> list[tuple[object, ...]]:
+def _told(
+    frame: str, window: Span, collected: Sequence[Span], gaps: pd.DataFrame, gone: Sequence[Away]
+) -> list[tuple[object, ...]]:
     length = TIMEFRAME_LENGTH.get(frame)
     told: list[tuple[Span, str, str, object]] = []
     absent = []
@@ -288,7 +296,11 @@ def _told(frame: str, window: Span, collected: Sequence[Span], gaps: pd.DataFram
         for span in intersection([_span(row, "gap_start", "gap_end")], [window]):
             absent.append(span)
             told.append((span, row["state"], row["why"], row["first_seen"]))
-    told += [(span, "present", "", pd.NaT) for span in difference(collected, absent)]
+    there = difference(collected, absent)
+    for one in gone:
+        told += [(span, one.state, one.why, pd.NaT) for span in intersection(there, [one.span])]
+        there = difference(there, [one.span])
+    told += [(span, "present", "", pd.NaT) for span in there]
     told += [(span, "not_collected", "", pd.NaT) for span in difference([window], [*collected, *absent])]
     told.sort(key=lambda one: one[0])
     return [(frame, *span, state, _bars(span, length), why, seen) for span, state, why, seen in told]

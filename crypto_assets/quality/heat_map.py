@@ -17,8 +17,9 @@ from crypto_assets.quality.coverage import SeriesKey, read_gaps
 from crypto_assets.quality.gaps import State
 from crypto_assets.schema.bookkeeping import collected_ranges
 from crypto_assets.schema.plots import heat_map_svg
-from crypto_assets.spans import Span
+from crypto_assets.spans import Span, intersection
 from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.detached import Away, away
 from crypto_assets.warehouse.read import read_frame
 
 CELLS = 240
@@ -27,6 +28,8 @@ MOST_ROWS = 60
 COLORS = {
     "not_collected": "#f4f4f8",
     "present": "#2f9e68",
+    "archived": "#a9cdb9",
+    "dropped": "#d9d2c3",
     State.NOT_LISTED.value: "#c9c9d6",
     State.VENUE_QUIET.value: "#8fc1e8",
     State.VENUE_OUTAGE.value: "#f0a33c",
@@ -55,13 +58,15 @@ def coverage_map(
     )
     gaps = read_gaps(warehouse, dataset=dataset, venue=venue, window=window)
     gaps = gaps[gaps["state"] != State.REPAIRED.value]
+    with warehouse.connect() as connection:
+        gone = away(connection, [dataset.replace("/", ".")], window)
     wanted = {(key.venue, key.symbol, key.timeframe) for key in series}
     absent = {tuple(key): found for key, found in gaps.groupby(["venue", "symbol", "timeframe"], sort=False)}
     rows = []
     for key, spans in asked.groupby(["venue", "symbol", "timeframe"], sort=True):
         if wanted and key not in wanted:
             continue
-        rows.append((" ".join(str(part) for part in key), _cells(window, spans, absent.get(key, gaps[:0]))))
+        rows.append((" ".join(str(part) for part in key), _cells(window, spans, absent.get(key, gaps[:0]), gone)))
     # Where there are more than can be looked at, those with something to see go first.
     rows.sort(key=lambda row: -len(set(row[1]) - {"present", "not_collected"}))
     chosen = sorted(rows[:MOST_ROWS])
@@ -81,11 +86,14 @@ def shown_window(warehouse: Warehouse, dataset: str) -> Span | None:
     return row["first"].to_pydatetime().astimezone(UTC), row["last"].to_pydatetime().astimezone(UTC)
 
 
-def _cells(window: Span, collected: pd.DataFrame, gaps: pd.DataFrame) -> list[str]:
+def _cells(window: Span, collected: pd.DataFrame, gaps: pd.DataFrame, gone: Sequence[Away]) -> list[str]:
     kinds = list(COLORS)
     cells = np.zeros(CELLS, dtype=np.int64)
     for row in collected.to_dict("records"):
         _paint(cells, window, row["at"], row["until"], kinds.index("present"))
+        for one in gone:
+            for span in intersection([(row["at"].to_pydatetime(), row["until"].to_pydatetime())], [one.span]):
+                _paint(cells, window, *span, kinds.index(one.state))
     for row in gaps.to_dict("records"):
         _paint(cells, window, row["gap_start"], row["gap_end"], kinds.index(row["state"]))
     return [kinds[cell] for cell in cells]

@@ -30,6 +30,7 @@ from crypto_assets.spans import Span, difference, hull, intersection
 from crypto_assets.universe import TIMEFRAME_LENGTH, Gaps
 from crypto_assets.warehouse.collected import read_collected
 from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.detached import away_spans
 
 _NEIGHBOURS = """
 SELECT count(*), min(at), max(at),
@@ -107,9 +108,13 @@ def collected_series(
 
 
 def scan_series(connection: Connection, table: Table, key: SeriesKey, window: Span) -> ScannedSeries:
-    """Find every absent bar of the window that was collected, and bring the ledger up to date."""
+    """Find every absent bar of the window that was collected, and bring the ledger up to date.
+
+    What retention took out is not absent: nothing is due there.
+    """
     lock_ledger(connection, key.dataset, key.venue)  # before the bars are read: one stored meanwhile would look absent
-    asked = intersection(read_collected(connection, *key.values()), [window])
+    gone = away_spans(connection, table.fullname, window)
+    asked = difference(intersection(read_collected(connection, *key.values()), [window]), gone)
     whole = hull(asked)
     if whole is None:
         return ScannedSeries(key, window, 0, 0, LedgerChanges())

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
+from crypto_assets.latest.telling import ToldCounters
+
 KEPT = 3600  # an hour of snapshots
 
 
@@ -89,6 +91,7 @@ class Counters:
     Args:
         opportunities: Of arbitrage, by pair of venues `buy>sell`.
         alerts: Told, by kind.
+        latest: What Redis was told; all zero where none is named.
     """
 
     feeds: FeedCounters = field(default_factory=FeedCounters)
@@ -96,3 +99,4 @@ class Counters:
     writer: WriterCounters = field(default_factory=WriterCounters)
     opportunities: Counter[str] = field(default_factory=Counter)
     alerts: Counter[str] = field(default_factory=Counter)
+    latest: ToldCounters = field(default_factory=ToldCounters)

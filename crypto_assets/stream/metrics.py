@@ -42,6 +42,11 @@ _WRITER = (
     ("write_failures", "failures", "Attempts to store that failed."),
     ("spilled_rows", "spilled_rows", "Rows that were ever put into the spill file."),
 )
+_LATEST = (
+    ("latest_values", "values", "Quotes that Redis was told."),
+    ("latest_failures", "failures", "Attempts to tell Redis that failed."),
+    ("latest_dropped_snapshots", "dropped", "Snapshots that Redis was not told, for it was away or too slow."),
+)
 
 
 @dataclass(frozen=True, eq=False)  # a registry keeps it in a dictionary: by what it is, not by what it holds
@@ -67,7 +72,8 @@ class StreamCollector(Collector):
         counters = self.counters
         for name, field, meaning in _FEEDS:
             yield _by("venue", name, meaning, getattr(counters.feeds, field))
-        for group, fields in ((counters.snapshots, _SNAPSHOTS), (counters.writer, _WRITER)):
+        groups = ((counters.snapshots, _SNAPSHOTS), (counters.writer, _WRITER), (counters.latest, _LATEST))
+        for group, fields in groups:
             for name, field, meaning in fields:
                 yield CounterMetricFamily(PREFIX + name, meaning, value=getattr(group, field))
         yield _by(

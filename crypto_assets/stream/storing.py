@@ -36,6 +36,7 @@ from crypto_assets.stream.quotes import Unreadable
 from crypto_assets.stream.standing import Lines
 from crypto_assets.warehouse.copy_in import table_name
 from crypto_assets.warehouse.quarantine import Refused, quarantine
+from crypto_assets.warehouse.writes import note_write
 
 LEDGER = "quality.coverage"
 REFUSED = "quality.quarantine"
@@ -140,10 +141,9 @@ class Store:
                     if (name, day) not in self._days:
                         days.add(self._ensure_day(cursor, target, day * _DAY))
                 text = b"".join(lines.text for lines in rows)
-                if careful:
-                    _merge(cursor, target, text)
-                else:
-                    _copy(cursor, target, table_name(target.table), text)
+                into = table_name(target.table)
+                stored = _merge(cursor, target, text) if careful else _copy(cursor, target, into, text)
+                note_write(cursor, target.table, inserted=stored)
             self._keep_absences(cursor, [lines for lines in batch if lines.table == LEDGER])
         _quarantine(self._connection, [lines for lines in batch if lines.table == REFUSED])
         self._connection.commit()
@@ -216,14 +216,16 @@ def unreadable_lines(at: int, messages: Sequence[Unreadable]) -> Lines:
     return Lines(at, REFUSED, 0, msgspec.json.encode(messages))
 
 
-def _copy(cursor: Cursor, target: Target, into: sql.Composable, text: bytes) -> None:
+def _copy(cursor: Cursor, target: Target, into: sql.Composable, text: bytes) -> int:
+    """Copy the lines in; how many there were."""
     columns = sql.SQL(", ").join(map(sql.Identifier, target.columns))
     # Read in one piece: each piece waits for the interpreter, which the event loop may hold.
     cursor.copy_expert(sql.SQL("COPY {} ({}) FROM STDIN").format(into, columns), io.BytesIO(text), max(1, len(text)))
+    return cursor.rowcount
 
 
-def _merge(cursor: Cursor, target: Target, text: bytes) -> None:
-    """Rows that are there already stay as they are: a second of a market is told once."""
+def _merge(cursor: Cursor, target: Target, text: bytes) -> int:
+    """Rows that are there already stay as they are: a second of a market is told once. How many were not there."""
     columns = sql.SQL(", ").join(map(sql.Identifier, target.columns))
     names = {"staged": _STAGED, "columns": columns, "table": table_name(target.table)}
     create = "CREATE TEMPORARY TABLE staged_rows ON COMMIT DROP AS SELECT {columns} FROM {table} WITH NO DATA"
@@ -231,7 +233,9 @@ def _merge(cursor: Cursor, target: Target, text: bytes) -> None:
     _copy(cursor, target, _STAGED, text)
     insert = "INSERT INTO {table} ({columns}) SELECT {columns} FROM {staged} ON CONFLICT DO NOTHING"
     cursor.execute(sql.SQL(insert).format(**names))
+    stored = cursor.rowcount
     cursor.execute(sql.SQL("DROP TABLE {staged}").format(**names))  # the batch may hold rows of another table, too
+    return stored
 
 
 def _apart(lines: Lines) -> list[Lines]:

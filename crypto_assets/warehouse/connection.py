@@ -21,6 +21,7 @@ from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.origin import NOBODY, Origin
 from crypto_assets.warehouse.kept_connections import KeptConnections
 
 OLDEST_MAJOR = 15
@@ -52,13 +53,15 @@ class Warehouse:
     Args:
         url: `postgresql://user:password@host:port/database`; `postgres://` and `postgresql+psycopg2://` are read too, a
             password may be percent-encoded, and libpq's parameters (`?sslmode=require`) are handed on.
+        origin: What those who use it work for; each session says so, and ops.writes keeps it.
 
     Raises:
         DatabaseUnreachable: the URL does not name a PostgreSQL database.
     """
 
-    def __init__(self, url: SecretStr) -> None:
+    def __init__(self, url: SecretStr, origin: Origin = NOBODY) -> None:
         self._url = _parse(url)
+        self._origin = origin
         self._kept = KeptConnections()
 
     def __repr__(self) -> str:
@@ -74,6 +77,10 @@ class Warehouse:
         """The URL with SQLAlchemy's driver named."""
         return SecretStr(_url_text(self._url, "postgresql+psycopg2", {}))
 
+    def on_behalf_of(self, origin: Origin) -> Warehouse:
+        """The same database, for work of that origin."""
+        return Warehouse(self.url, origin)
+
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """A connection with one transaction: commit at the end, rollback on any exception, closed after.
@@ -86,7 +93,7 @@ class Warehouse:
             DatabaseTooOld: PostgreSQL older than 15.
             NotMigrated: the block met a table or schema that does not exist.
         """
-        with closing(_connect(self._url)) as connection:
+        with closing(_connect(self._url, self._origin)) as connection:
             try:
                 yield connection
                 connection.commit()
@@ -103,7 +110,7 @@ class Warehouse:
 
     def engine(self) -> Engine:
         """A SQLAlchemy engine; the caller disposes of it."""
-        return create_engine(self._url, pool_pre_ping=True, connect_args=_session(self._url))
+        return create_engine(self._url, pool_pre_ping=True, connect_args=_session(self._url, self._origin))
 
     @contextmanager
     def adbc(self) -> Iterator[dbapi.Connection]:
@@ -202,10 +209,10 @@ def _parse(url: SecretStr) -> URL:
     return parsed.set(drivername="postgresql+psycopg2")
 
 
-def _connect(url: URL) -> Connection:
+def _connect(url: URL, origin: Origin = NOBODY) -> Connection:
     address = url.translate_connect_args(username="user", database="dbname")
     try:
-        connection: Connection = psycopg2.connect(**{**address, **url.query, **_session(url)})
+        connection: Connection = psycopg2.connect(**{**address, **url.query, **_session(url, origin)})
     except psycopg2.OperationalError as error:
         raise _unreachable(url, error) from None
     except psycopg2.ProgrammingError:  # an unknown parameter; the message may hold any part of the URL
@@ -223,11 +230,11 @@ def _connect(url: URL) -> Connection:
     return connection
 
 
-def _session(url: URL) -> dict[str, str | int]:
+def _session(url: URL, origin: Origin = NOBODY) -> dict[str, str | int]:
     """What every session of ours has, in libpq's words; the URL's own parameters go before."""
-    own = str(url.query.get("options", ""))
+    options = (str(url.query.get("options", "")).strip(), "-c TimeZone=UTC", origin.session_options())
     return {
-        "options": f"{own} -c TimeZone=UTC".strip(),
+        "options": " ".join(filter(None, options)),
         "application_name": str(url.query.get("application_name", APPLICATION)),
         "connect_timeout": int(str(url.query.get("connect_timeout", CONNECT_TIMEOUT_SECONDS))),
     }

@@ -1,12 +1,14 @@
-"""Dropping old days of tables whose partitions are days: what may go, what has to stay and why, and how it goes.
+"""Taking old days and years out of tables: what may go, what has to stay and why, and how it is dropped.
 
-What belongs here: partitions and their dropping. What does not: whether a day's contents are kept elsewhere, which its dataset
-knows (`Guards`), how long days are kept (the universe) and when (retention_automation.py).
+What belongs here: partitions, the plan, and dropping. What does not: writing them to files first (detach.py), whether a
+partition's contents are needed, which its dataset knows (`Guards`), how long they are kept (the universe) and when
+(retention_automation.py).
 
-A table says that its partitions are days by `Table.info["partition_unit"] = "day"`. `ops.drop_day_partition` drops one, as
-its owner; the writer role may call it. It locks partition and whole table against everybody (ACCESS EXCLUSIVE) for the moment
-in which the partition leaves it; files are removed after the locks are gone. While it waits for the lock others wait behind it,
-so it waits a quarter of a second and gives up; it is tried again after a pause in which they go on.
+A table says that its partitions are days by `Table.info["partition_unit"] = "day"`; all others that are partitioned have
+years. `ops.drop_partition` drops one, as its owner, and notes it in ops.archived_partitions; the writer role may call it. It
+locks partition and whole table against everybody (ACCESS EXCLUSIVE) for the moment in which the partition leaves it; files
+are removed after the locks are gone. While it waits for the lock others wait behind it, so it waits a quarter of a second and
+gives up; it is tried again after a pause in which they go on.
 """
 
 from __future__ import annotations
@@ -15,14 +17,19 @@ import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg2
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class under a function's name
 from sqlalchemy import Table
 
 from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.spans import Span
+from crypto_assets.universe_operations import TableRetention
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.copy_in import table_name
+from crypto_assets.warehouse.detached import entries, span_name
+from crypto_assets.warehouse.timescale import chunks_of, drop_chunks, is_hypertable
 
 ATTEMPTS = 20
 PAUSE_SECONDS = 1.0
@@ -34,14 +41,16 @@ SELECT c.relname, pg_get_expr(c.relpartbound, c.oid), coalesce(pg_total_relation
   FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
  WHERE i.inhparent = %s::regclass AND c.relkind = 'r'
 """
+_DROP = "SELECT ops.drop_partition(%s::regclass, %s, %s)"
 
-# Why a day has to stay, by table's name as schema.table; "" where nothing speaks against its going.
-type Guard = Callable[[Warehouse, DayPartition], str]
+# Why a partition has to stay; "" where nothing speaks against its going. By table's name as schema.table.
+type Guard = Callable[[Warehouse, Partition], str]
 type Guards = Mapping[str, Guard]
+type Policies = Mapping[str, TableRetention]
 
 
 class RetentionRefused(CryptoAssetsError):
-    """What is asked for would drop too much, or is no day of ours."""
+    """What is asked for would take out too much, or is no partition of ours."""
 
 
 class PartitionBusy(CryptoAssetsError):
@@ -49,25 +58,26 @@ class PartitionBusy(CryptoAssetsError):
 
 
 @dataclass(frozen=True)
-class DayPartition:
-    """A UTC day of a table.
+class Partition:
+    """A UTC day or year of a table.
 
     Args:
         table: That it is a part of.
         name: Of the partition, in the same schema.
         size: Bytes, with its indices.
+        is_chunk: Whether TimescaleDB made it.
     """
 
     table: Table
     name: str
-    day: date
+    span: Span
     size: int
+    is_chunk: bool = False
 
     @property
-    def span(self) -> tuple[datetime, datetime]:
-        """[start, end) of the day, UTC."""
-        start = datetime(self.day.year, self.day.month, self.day.day, tzinfo=UTC)
-        return start, start + _DAY
+    def label(self) -> str:
+        """2024 for a year, 2024-05-01 for a day."""
+        return span_name(self.span)
 
 
 @dataclass(frozen=True)
@@ -76,11 +86,13 @@ class Verdict:
 
     Args:
         kept: Why it stays; empty where it goes.
-        freed: Bytes that its dropping gave back; 0 where it was not dropped.
+        then: "drop" or "detach", as the policy says.
+        freed: Bytes that its going gave back; 0 where it did not go.
     """
 
-    partition: DayPartition
+    partition: Partition
     kept: str
+    then: str = "drop"
     freed: int = 0
 
     @property
@@ -94,25 +106,29 @@ def tables_by_day(tables: Collection[Table]) -> list[Table]:
     return sorted((one for one in tables if one.info.get("partition_unit") == "day"), key=lambda one: one.fullname)
 
 
-def day_partitions(warehouse: Warehouse, table: Table) -> list[DayPartition]:
-    """The partitions of a table that are exactly a UTC day, oldest first.
+def partitioned(tables: Collection[Table]) -> list[Table]:
+    """Those of some tables that are partitioned, by name. Pure."""
+    return sorted((one for one in tables if "partition_by" in one.info), key=lambda one: one.fullname)
+
+
+def partitions_of(warehouse: Warehouse, table: Table) -> list[Partition]:
+    """The partitions of a table that are exactly a UTC day or year, whichever the table has, oldest first.
 
     Raises:
         DatabaseUnreachable: no connection.
         NotMigrated: the table is missing.
     """
-    found = []
     with warehouse.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(_PARTITIONS, (table_name(table).as_string(connection),))
-        for name, bounds, size in cursor.fetchall():
-            day = _day_of(bounds)
-            if day is not None:
-                found.append(DayPartition(table, name, day, size))
-    return sorted(found, key=lambda one: one.day)
+        named = table_name(table).as_string(connection)
+        if is_hypertable(cursor, named):
+            found = [Partition(table, name, span, size, is_chunk=True) for name, span, size in chunks_of(cursor, named)]
+        else:
+            found = _native(cursor, table, named)
+    return sorted(found, key=lambda one: one.span)
 
 
 def due_before(keep_days: int, now: datetime) -> datetime:
-    """Days that ended by this moment are due. Pure.
+    """Partitions that ended by this moment are due. Pure.
 
     Raises:
         RetentionRefused: less than a day is to be kept.
@@ -125,84 +141,123 @@ def due_before(keep_days: int, now: datetime) -> datetime:
 
 
 def plan(
-    warehouse: Warehouse, tables: Sequence[Table], keep_days: int, now: datetime, guards: Guards | None = None
+    warehouse: Warehouse,
+    tables: Sequence[Table],
+    policies: Policies,
+    now: datetime,
+    guards: Guards | None = None,
+    restored_days: int = 0,
 ) -> list[Verdict]:
-    """What would become of each day of each table; changes nothing.
+    """What would become of each partition of each table; changes nothing.
 
     Args:
-        tables: Whose partitions are days.
-        keep_days: A day stays until it ended so many days ago.
-        guards: Asked of the days that are due.
+        tables: Those that may have a policy.
+        policies: By table's name; a table without one is kept for ever and not told of.
+        guards: Asked of the partitions that are due.
+        restored_days: A partition that was restored stays so long.
 
     Raises:
-        RetentionRefused: see `due_before`; a table whose partitions are no days.
-        DatabaseUnreachable, NotMigrated: as for `day_partitions`.
+        RetentionRefused: see `due_before`; a policy for a table that is none of these.
+        DatabaseUnreachable, NotMigrated: as for `partitions_of`.
     """
-    until = due_before(keep_days, now)
-    for table in tables:
-        if table not in tables_by_day([table]):
-            raise RetentionRefused(f"The partitions of {table.fullname} are not days")
+    known = {one.fullname: one for one in tables}
+    strange = sorted(policies.keys() - known.keys())
+    if strange:
+        raise RetentionRefused(
+            f"No table of ours with partitions is called {', '.join(strange)}",
+            way_out=f"Correct retention.tables of the universe: {', '.join(sorted(known))} may stand there.",
+        )
+    until = {name: due_before(policy.keep_days, now) for name, policy in policies.items()}
+    stays = _lately_restored(warehouse, restored_days, now)
     verdicts = []
-    for table in tables:
-        guard = (guards or {}).get(table.fullname, _nothing_against)
-        for one in day_partitions(warehouse, table):
-            is_young = one.span[1] > until
-            verdicts.append(Verdict(one, _young(keep_days) if is_young else guard(warehouse, one)))
+    for name, policy in sorted(policies.items()):
+        guard = (guards or {}).get(name, _nothing_against)
+        for one in partitions_of(warehouse, known[name]):
+            if one.span[1] > until[name]:
+                kept = _young(policy.keep_days)
+            elif one.is_chunk and policy.then == "detach":
+                kept = "is a chunk of TimescaleDB, which is compressed where it lies: only drop takes it out"
+            else:
+                kept = stays.get((name, one.span), "") or guard(warehouse, one)
+            verdicts.append(Verdict(one, kept, policy.then))
     return verdicts
 
 
-def carry_out(
-    warehouse: Warehouse, verdicts: Sequence[Verdict], sleep: Callable[[float], None] = time.sleep
-) -> list[Verdict]:
-    """Drop what may go, one transaction a partition, and say what came of each.
-
-    Args:
-        verdicts: Of `plan`.
-        sleep: Waits between attempts.
-
-    Raises:
-        DatabaseUnreachable: the connection broke; what was dropped before stays dropped.
-    """
-    return [_carried_out(warehouse, one, sleep) if one.goes else one for one in verdicts]
-
-
-def drop(warehouse: Warehouse, partition: DayPartition, sleep: Callable[[float], None] = time.sleep) -> int:
+def drop(warehouse: Warehouse, partition: Partition, sleep: Callable[[float], None] = time.sleep) -> int:
     """Drop one partition.
 
     Returns:
-        Bytes given back; 0 where another process had dropped it.
+        Bytes given back; 0 where another process had taken it out.
 
     Raises:
         PartitionBusy: others held the table at each of twenty attempts.
-        RetentionRefused: PostgreSQL's own guard says that this is no day of ours that is over.
+        RetentionRefused: PostgreSQL's own guard says that this is no day or year of ours that is over.
     """
+    if partition.is_chunk:
+        with warehouse.connect() as connection, connection.cursor() as cursor:
+            drop_chunks(cursor, table_name(partition.table).as_string(connection), partition.span)
+        return partition.size
+    return patiently(warehouse, partition.table, partition.name, (_DROP, partition.span), sleep) or 0
+
+
+def patiently(
+    warehouse: Warehouse,
+    table: Table,
+    name: str,
+    call: tuple[str, Sequence[object]],
+    sleep: Callable[[float], None] = time.sleep,
+) -> int | None:
+    """Call a function that locks a table for a moment, in a transaction of its own, until it gets the lock.
+
+    Args:
+        name: Of the partition, for messages.
+        call: The statement, whose first value is the table, and its other values.
+
+    Returns:
+        What the function gave.
+
+    Raises:
+        PartitionBusy, RetentionRefused: as for `drop`.
+    """
+    statement, values = call
     for attempt in range(ATTEMPTS):
         if attempt:
             sleep(PAUSE_SECONDS)
         try:
             with warehouse.connect() as connection, connection.cursor() as cursor:
-                named = table_name(partition.table).as_string(connection)
-                cursor.execute("SELECT ops.drop_day_partition(%s::regclass, %s)", (named, partition.day))
+                cursor.execute(statement, (table_name(table).as_string(connection), *values))
                 row = cursor.fetchone()
         except psycopg2.errors.LockNotAvailable:
             continue
         except psycopg2.errors.InvalidParameterValue as error:
             raise RetentionRefused(str(error.diag.message_primary)) from error
-        return int(row[0]) if row and row[0] is not None else 0
+        return int(row[0]) if row and row[0] is not None else None
     raise PartitionBusy(
-        f"{partition.name} stays: others held {partition.table.fullname} each of {ATTEMPTS} times",
+        f"{name} stays: others held {table.fullname} each of {ATTEMPTS} times",
         way_out="See in pg_stat_activity who reads it for minutes; the next round tries again.",
     )
 
 
-def _carried_out(warehouse: Warehouse, one: Verdict, sleep: Callable[[float], None]) -> Verdict:
-    try:
-        return Verdict(one.partition, "", drop(warehouse, one.partition, sleep))
-    except PartitionBusy as busy:  # one that is read for long is no reason to keep the others
-        return Verdict(one.partition, busy.problem)
+def _native(cursor: Cursor, table: Table, named: str) -> list[Partition]:
+    is_daily = table.info.get("partition_unit") == "day"
+    cursor.execute(_PARTITIONS, (named,))
+    found = []
+    for name, bounds, size in cursor.fetchall():
+        span = _span_of(bounds)
+        if span is not None and is_daily == (span[1] - span[0] == _DAY):
+            found.append(Partition(table, name, span, size))
+    return found
 
 
-def _nothing_against(_warehouse: Warehouse, _partition: DayPartition) -> str:
+def _lately_restored(warehouse: Warehouse, days: int, now: datetime) -> dict[tuple[str, Span], str]:
+    told = {}
+    for one in entries(warehouse):
+        if one.restored_at is not None and one.restored_at > now - days * _DAY:
+            told[one.table, one.span] = f"restored {one.restored_at:%Y-%m-%d}, stays {days} days from then on"
+    return told
+
+
+def _nothing_against(_warehouse: Warehouse, _partition: Partition) -> str:
     return ""
 
 
@@ -210,10 +265,13 @@ def _young(keep_days: int) -> str:
     return f"ended less than {keep_days} {'day' if keep_days == 1 else 'days'} ago"
 
 
-def _day_of(bounds: str) -> date | None:
-    """The day that a partition's bounds are, where they are one."""
+def _span_of(bounds: str) -> Span | None:
+    """The UTC day or year that a partition's bounds are, where they are one."""
     found = _BOUNDS.fullmatch(bounds)
     if found is None:
         return None
-    start, end = (datetime.fromisoformat(text) for text in found.groups())
-    return start.date() if end - start == _DAY and start == start.astimezone(UTC).replace(hour=0, minute=0) else None
+    start, end = (datetime.fromisoformat(text).astimezone(UTC) for text in found.groups())
+    if start != start.replace(hour=0, minute=0, second=0, microsecond=0):
+        return None
+    is_year = (start.month, start.day) == (1, 1) and end == start.replace(year=start.year + 1)
+    return (start, end) if end - start == _DAY or is_year else None

@@ -27,6 +27,7 @@ from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.warehouse.binary_copy import Array, Batch, EncodedBatch, ValueRefused, Values, encode_batch
 from crypto_assets.warehouse.copy_in import copy_rows, table_name
 from crypto_assets.warehouse.merge import INGESTED_AT, may_hold, merge, rows_ahead
+from crypto_assets.warehouse.writes import in_savepoint, note_merged, note_write
 
 _SAVEPOINT = "before_straight_copy"
 _DECIDE = "Decide which row holds before writing."
@@ -93,7 +94,8 @@ def upsert(connection: Connection, table: Table, batch: Batch) -> WriteCounts:
     keys = _keys(table, batch)
     _refuse_duplicates(table, keys, encoded.rows)
     with connection.cursor() as cursor:
-        stamped = encoded.plus(table.c[INGESTED_AT], _prepare(cursor, table, batch))
+        at = _prepare(cursor, table, batch)
+        stamped = _Stamped(encoded.plus(table.c[INGESTED_AT], at), at)
         ahead = rows_ahead(cursor, table, keys)
         if ahead is not None and ahead.any() and not ahead.all():
             return _put_apart(cursor, table, stamped, keys, ahead)
@@ -101,22 +103,33 @@ def upsert(connection: Connection, table: Table, batch: Batch) -> WriteCounts:
         return _put(cursor, table, stamped, keys, is_new=bool(is_new))
 
 
-def _put(cursor: Cursor, table: Table, batch: EncodedBatch, keys: Mapping[str, Values], *, is_new: bool) -> WriteCounts:
+@dataclass(frozen=True)
+class _Stamped:
+    """A batch that is ready to be sent, and the `ingested_at` that its rows bear."""
+
+    batch: EncodedBatch
+    at: datetime
+
+
+def _put(cursor: Cursor, table: Table, stamped: _Stamped, keys: Mapping[str, Values], *, is_new: bool) -> WriteCounts:
     """Copy straight in what cannot be there, merge anything else."""
-    if is_new and _copied_straight(cursor, table, batch):
-        return WriteCounts(batch.rows, batch.rows, 0, 0)
-    written, changed = _merged(cursor, table, batch, keys)
-    return WriteCounts(batch.rows, written - changed, changed, batch.rows - written)
+    rows = stamped.batch.rows
+    if is_new and _copied_straight(cursor, table, stamped):
+        return WriteCounts(rows, rows, 0, 0)
+    written, changed = _merged(cursor, table, stamped, keys)
+    return WriteCounts(rows, written - changed, changed, rows - written)
 
 
 def _put_apart(
-    cursor: Cursor, table: Table, batch: EncodedBatch, keys: Mapping[str, Values], ahead: NDArray[np.bool_]
+    cursor: Cursor, table: Table, stamped: _Stamped, keys: Mapping[str, Values], ahead: NDArray[np.bool_]
 ) -> WriteCounts:
     """The rows ahead of all that is stored straight in, the others merged."""
     counts = []
     for chosen, is_new in ((~ahead, False), (ahead, True)):
         part = {name: values[chosen] if isinstance(values, np.ndarray) else values for name, values in keys.items()}
-        counts.append(astuple(_put(cursor, table, batch.only(chosen), part, is_new=is_new)))
+        counts.append(
+            astuple(_put(cursor, table, _Stamped(stamped.batch.only(chosen), stamped.at), part, is_new=is_new))
+        )
     return WriteCounts(*(sum(column) for column in zip(*counts, strict=True)))
 
 
@@ -156,11 +169,12 @@ def replace(
         partitions, values = _partitions(cursor, table, batch)
         cursor.execute(partitions + "SELECT clock_timestamp()", values)
         row = cursor.fetchone()
-        stamped = encoded.plus(table.c[INGESTED_AT], row[0] if row else None)
+        at = row[0] if row else None
         cursor.execute(delete, (*where.values(), start, end))
         deleted = cursor.rowcount
         if encoded.rows:
-            copy_rows(cursor, table_name(table), stamped)
+            copy_rows(cursor, table_name(table), encoded.plus(table.c[INGESTED_AT], at))
+        note_write(cursor, table, inserted=encoded.rows, deleted=deleted, at=at)
     return WriteCounts(encoded.rows, encoded.rows, 0, 0, deleted)
 
 
@@ -264,11 +278,11 @@ def _partitions(cursor: Cursor, table: Table, batch: Batch) -> tuple[str, list[o
     return _ENSURE_PARTITIONS[unit], [table_name(table).as_string(cursor), moments]
 
 
-def _copied_straight(cursor: Cursor, table: Table, batch: EncodedBatch) -> bool:
+def _copied_straight(cursor: Cursor, table: Table, stamped: _Stamped) -> bool:
     """Copy into the table itself; false (and nothing kept) where another writer put one of the keys there meanwhile."""
-    cursor.execute(f"SAVEPOINT {_SAVEPOINT}")
+    cursor.execute(in_savepoint(_SAVEPOINT), (table.fullname, stamped.at, stamped.batch.rows, 0, 0))
     try:
-        copy_rows(cursor, table_name(table), batch)
+        copy_rows(cursor, table_name(table), stamped.batch)
     except psycopg2.errors.UniqueViolation:
         cursor.execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
         return False
@@ -276,15 +290,13 @@ def _copied_straight(cursor: Cursor, table: Table, batch: EncodedBatch) -> bool:
     return True
 
 
-def _merged(cursor: Cursor, table: Table, batch: EncodedBatch, keys: Mapping[str, Values]) -> tuple[int, int]:
+def _merged(cursor: Cursor, table: Table, stamped: _Stamped, keys: Mapping[str, Values]) -> tuple[int, int]:
     """Rows written, and how many of them were there before: the trigger says so, for a partitioned table does not."""
     try:
-        written = merge(cursor, table, batch, keys)
+        written = merge(cursor, table, stamped.batch, keys)
     except psycopg2.errors.CardinalityViolation as error:
         raise DuplicateKeys(f"A batch for {table} holds a key twice", way_out=_DECIDE) from error
-    cursor.execute("SELECT current_setting('crypto_assets.revisions_kept')")
-    row = cursor.fetchone()
-    return written, int(row[0] or 0) if row else 0
+    return written, note_merged(cursor, table, written, stamped.at)
 
 
 __all__ = ["Batch", "DuplicateKeys", "ValueRefused", "WriteCounts", "WriteRefused", "replace", "upsert"]

@@ -12,10 +12,10 @@ import pkgutil
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class under a function's name
 
 import crypto_assets.datasets
-import crypto_assets.schema.bookkeeping
+import crypto_assets.schema
 from crypto_assets.schema.columns import METADATA
 
-SCHEMAS = ("market", "dex", "macro", "onchain", "sentiment", "features", "quality", "audit", "ops")
+SCHEMAS = ("market", "dex", "macro", "onchain", "sentiment", "features", "models", "quality", "audit", "ops")
 
 _TABLES = """
 SELECT n.nspname || '.' || c.relname, c.relkind::text, coalesce(pg_get_partkeydef(c.oid), ''),
@@ -40,7 +40,8 @@ type Catalog = dict[str, dict[str, object]]
 
 def load_tables() -> None:
     """Import every dataset's table.py and those that datasets share, so that METADATA holds all Tables."""
-    importlib.import_module("crypto_assets.schema.operations")
+    for shared in pkgutil.iter_modules(crypto_assets.schema.__path__, "crypto_assets.schema."):
+        importlib.import_module(shared.name)
     for found in pkgutil.walk_packages(crypto_assets.datasets.__path__, "crypto_assets.datasets."):
         if found.name.endswith(".table"):
             importlib.import_module(found.name)

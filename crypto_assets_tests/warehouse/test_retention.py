@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg2
 import pytest
@@ -12,15 +12,20 @@ from crypto_assets.datasets.market.book_ticker_hours.table import book_ticker_ho
 from crypto_assets.datasets.market.book_ticker_snapshots.table import book_ticker_snapshots
 from crypto_assets.datasets.market.tickers.table import tickers
 from crypto_assets.schema.columns import METADATA
+from crypto_assets.universe_operations import TableRetention
 from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.detach import carry_out
+from crypto_assets.warehouse.detach_file import Archive
+from crypto_assets.warehouse.detached import entries
 from crypto_assets.warehouse.retention import (
     ATTEMPTS,
-    DayPartition,
+    Guards,
+    Partition,
     PartitionBusy,
     RetentionRefused,
-    carry_out,
-    day_partitions,
+    Verdict,
     drop,
+    partitions_of,
     plan,
     tables_by_day,
 )
@@ -29,6 +34,9 @@ from crypto_assets_tests.datasets.market.book_ticker_hours.quotes import Second,
 NOW = at("2026-03-10 03:30")
 DAY = timedelta(days=1)
 OLD = Second(at("2026-03-02 10:00"))
+QUOTES = book_ticker_snapshots.fullname
+DROP = "SELECT ops.drop_partition('market.book_ticker_snapshots', '2026-03-02', '2026-03-03')"
+NOWHERE = Archive("/nowhere/that/is", "live")
 PARTS = (
     "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = 'market.{}'::regclass ORDER BY 1"
 )
@@ -47,13 +55,18 @@ def warehouse(shared_warehouse: Warehouse) -> Warehouse:
     return shared_warehouse
 
 
+def _plan(warehouse: Warehouse, now: datetime = NOW, guards: Guards | None = None) -> list[Verdict]:
+    policy = {QUOTES: TableRetention(keep_days=7, then="drop")}
+    return plan(warehouse, [book_ticker_snapshots, tickers], policy, now, guards)
+
+
 def _days(warehouse: Warehouse) -> list[str]:
-    return [f"{one.day:%m-%d}" for one in day_partitions(warehouse, book_ticker_snapshots)]
+    return [f"{one.span[0]:%m-%d}" for one in partitions_of(warehouse, book_ticker_snapshots)]
 
 
-def _old_day(warehouse: Warehouse) -> DayPartition:
+def _old_day(warehouse: Warehouse) -> Partition:
     put_quotes(warehouse, [OLD])
-    [found] = day_partitions(warehouse, book_ticker_snapshots)
+    [found] = partitions_of(warehouse, book_ticker_snapshots)
     return found
 
 
@@ -66,15 +79,15 @@ def test_tables_say_that_their_partitions_are_days() -> None:
 def test_days_are_due_once_they_ended_long_enough_ago_and_a_plan_changes_nothing(warehouse: Warehouse) -> None:
     put_quotes(warehouse, [replace(OLD, at=at(f"2026-03-0{day} 10:00")) for day in (1, 2, 3, 9)])
     before = held(warehouse, "SELECT * FROM market.book_ticker_snapshots ORDER BY snapshot_at")
-    told = plan(warehouse, [book_ticker_snapshots], 7, NOW)
-    assert [(f"{one.partition.day:%m-%d}", one.goes, one.kept) for one in told] == [
+    told = _plan(warehouse)
+    assert [(f"{one.partition.span[0]:%m-%d}", one.goes, one.kept) for one in told] == [
         ("03-01", True, ""),
         ("03-02", True, ""),
         ("03-03", False, "ended less than 7 days ago"),
         ("03-09", False, "ended less than 7 days ago"),
     ]
     assert all(one.freed == 0 and one.partition.size > 0 for one in told)
-    at_midnight = plan(warehouse, [book_ticker_snapshots], 7, at("2026-03-11 00:00"))
+    at_midnight = _plan(warehouse, now=at("2026-03-11 00:00"))
     assert [one.goes for one in at_midnight] == [True, True, True, False]
     assert held(warehouse, "SELECT * FROM market.book_ticker_snapshots ORDER BY snapshot_at") == before
 
@@ -83,23 +96,26 @@ def test_a_guard_is_asked_of_due_days_alone_and_keeps_what_it_speaks_for(warehou
     put_quotes(warehouse, [replace(OLD, at=at(f"2026-03-0{day} 10:00")) for day in (1, 2, 9)])
     asked = []
 
-    def guard(_warehouse: Warehouse, one: DayPartition) -> str:
-        asked.append(one.day.day)
-        return "3 hours are not summed up" if one.day.day == 1 else ""
+    def guard(_warehouse: Warehouse, one: Partition) -> str:
+        asked.append(one.span[0].day)
+        return "3 hours are not summed up" if one.span[0].day == 1 else ""
 
-    told = plan(warehouse, [book_ticker_snapshots], 7, NOW, {book_ticker_snapshots.fullname: guard})
+    told = _plan(warehouse, guards={book_ticker_snapshots.fullname: guard})
     assert asked == [1, 2]
-    done = carry_out(warehouse, told, no_pause)
+    done = carry_out(warehouse, told, NOWHERE, no_pause)
     assert _days(warehouse) == ["03-01", "03-09"]
     assert [one.kept for one in done] == ["3 hours are not summed up", "", "ended less than 7 days ago"]
     assert [one.freed for one in done] == [0, told[1].partition.size, 0]
 
 
-def test_less_than_a_day_is_never_kept_and_years_are_no_days(warehouse: Warehouse) -> None:
+def test_less_than_a_day_is_never_kept_and_a_table_that_is_none_of_ours_is_refused_by_name(
+    warehouse: Warehouse,
+) -> None:
+    none = {QUOTES: TableRetention.model_construct(keep_days=0, then="drop")}
     with pytest.raises(RetentionRefused, match="at least 1 day"):
-        plan(warehouse, [book_ticker_snapshots], 0, NOW)
-    with pytest.raises(RetentionRefused, match=r"market\.tickers are not days"):
-        plan(warehouse, [tickers], 7, NOW)
+        plan(warehouse, [book_ticker_snapshots], none, NOW)
+    with pytest.raises(RetentionRefused, match=r"called market\.tickets"):
+        plan(warehouse, [tickers], {"market.tickets": TableRetention(keep_days=7)}, NOW)
 
 
 def test_a_day_that_another_process_dropped_is_no_error(warehouse: Warehouse) -> None:
@@ -111,24 +127,41 @@ def test_a_day_that_another_process_dropped_is_no_error(warehouse: Warehouse) ->
 @pytest.mark.parametrize("back", [timedelta(0), DAY])
 def test_postgresql_itself_refuses_what_is_not_over_for_a_day(warehouse: Warehouse, back: timedelta) -> None:
     put_quotes(warehouse, [replace(OLD, at=datetime.now(UTC) - back)])
-    [young] = day_partitions(warehouse, book_ticker_snapshots)
+    [young] = partitions_of(warehouse, book_ticker_snapshots)
     with pytest.raises(RetentionRefused, match="less than a day ago"):
         drop(warehouse, young, no_pause)
-    assert day_partitions(warehouse, book_ticker_snapshots)
+    assert partitions_of(warehouse, book_ticker_snapshots)
 
 
 def test_a_partition_of_a_year_is_never_dropped_as_one_of_its_days(warehouse: Warehouse) -> None:
-    held(warehouse, "SELECT ops.ensure_year_partition('market.book_ticker_hours', '2025-05-05'), 1")
-    assert day_partitions(warehouse, book_ticker_hours) == []
-    for day in (date(2025, 1, 1), date(2025, 5, 5)):
-        assert drop(warehouse, DayPartition(book_ticker_hours, "book_ticker_hours_2025", day, 1), no_pause) == 0
-    assert ("book_ticker_hours_2025",) in held(warehouse, PARTS.format("book_ticker_hours"))
+    held(warehouse, "SELECT ops.ensure_year_partition('market.tickers', '2025-05-05'), 1")
+    [year] = [one for one in partitions_of(warehouse, tickers) if one.label == "2025"]
+    assert year.span == (at("2025-01-01 00:00"), at("2026-01-01 00:00"))
+    for day in (at("2025-01-01 00:00"), at("2025-05-05 00:00")):
+        assert drop(warehouse, replace(year, span=(day, day + DAY)), no_pause) == 0
+    assert ("tickers_2025",) in held(warehouse, PARTS.format("tickers"))
+    with pytest.raises(RetentionRefused, match="neither a day nor a year"):
+        drop(warehouse, replace(year, span=(at("2025-05-05 00:00"), at("2025-05-07 00:00"))), no_pause)
+    assert drop(warehouse, year, no_pause) == year.size
+    assert ("tickers_2025",) not in held(warehouse, PARTS.format("tickers"))
 
 
-@pytest.mark.parametrize("name", ["market.instruments", "features.ml_features", "ops.market_polls", "pg_class"])
+def test_what_was_dropped_stands_in_the_book_in_the_same_transaction(warehouse: Warehouse) -> None:
+    held(warehouse, "DELETE FROM ops.archived_partitions RETURNING 1")
+    for count in (1, 2):
+        old = _old_day(warehouse)
+        drop(warehouse, old, no_pause)
+        assert [(one.number, one.outcome, one.partition, one.span, one.file) for one in entries(warehouse, QUOTES)] == [
+            (number, "dropped", "book_ticker_snapshots_20260302", old.span, None) for number in range(1, count + 1)
+        ]
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege), warehouse.connect() as connection:
+        connection.cursor().execute("SET ROLE crypto_assets_writer; DELETE FROM ops.archived_partitions")
+
+
+@pytest.mark.parametrize("name", ["market.instruments", "models.predictions", "ops.market_polls", "pg_class"])
 def test_no_other_table_is_touched(warehouse: Warehouse, name: str) -> None:
     with pytest.raises(psycopg2.errors.InvalidParameterValue, match="names no table of ours"):
-        held(warehouse, f"SELECT ops.drop_day_partition('{name}', '2026-03-02')")
+        held(warehouse, f"SELECT ops.drop_partition('{name}', '2026-03-02', '2026-03-03')")
 
 
 def test_the_writer_may_drop_a_day_through_the_function_alone(warehouse: Warehouse) -> None:
@@ -136,13 +169,9 @@ def test_the_writer_may_drop_a_day_through_the_function_alone(warehouse: Warehou
     with pytest.raises(psycopg2.errors.InsufficientPrivilege), warehouse.connect() as connection:
         connection.cursor().execute("SET ROLE crypto_assets_writer; DROP TABLE market.book_ticker_snapshots_20260302")
     with pytest.raises(psycopg2.errors.InsufficientPrivilege), warehouse.connect() as connection:
-        connection.cursor().execute(
-            "SET ROLE crypto_assets_reader; SELECT ops.drop_day_partition('market.book_ticker_snapshots', '2026-03-02')"
-        )
+        connection.cursor().execute(f"SET ROLE crypto_assets_reader; {DROP}")
     with warehouse.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SET ROLE crypto_assets_writer; SELECT ops.drop_day_partition('market.book_ticker_snapshots', '2026-03-02')"
-        )
+        cursor.execute(f"SET ROLE crypto_assets_writer; {DROP}")
     assert _days(warehouse) == []
 
 
@@ -191,7 +220,7 @@ def test_a_day_stays_while_somebody_reads_the_table_for_minutes(
     with _holding(warehouse, "SELECT count(*) FROM market.book_ticker_snapshots"):
         with pytest.raises(PartitionBusy, match=r"others held market\.book_ticker_snapshots each of 2 times"):
             drop(warehouse, old, pauses.append)
-        [done] = carry_out(warehouse, plan(warehouse, [book_ticker_snapshots], 7, NOW), pauses.append)
+        [done] = carry_out(warehouse, _plan(warehouse), NOWHERE, pauses.append)
         assert done.kept.startswith("book_ticker_snapshots_20260302 stays")
     assert len(pauses) == 2
     assert _days(warehouse) == ["03-02"]

@@ -28,12 +28,17 @@ from crypto_assets.partitions import VenueWindow
 from crypto_assets.quality.coverage import SeriesKey
 from crypto_assets.universe import TIMEFRAME_LENGTH, Universe
 from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.detached import refuse_away
 from crypto_assets.warehouse.read import reading
 from crypto_assets.warehouse.write import replace
 
 # One more than a desktop's cores: while two compute, the third waits for the server, which would else be waited for by both
 # (132 features of fifty markets: 44 seconds for 50).
 WORKERS = 3
+# The tables that are partitioned by time, may leave it for an archive, and are read for what is derived.
+RESTS_ON = (
+    "dex.pool_ohlcv", "dex.pool_trades", "dex.pools", "market.ohlcv", "market.order_books", "market.trade_bars",
+)  # fmt: skip
 
 
 class NoBars(CryptoAssetsError):
@@ -244,6 +249,8 @@ def _store(
     known_at = rows.opened_at + length if rows.known_at is None else rows.known_at
     times = {"opened_at": rows.opened_at, "known_at": known_at}
     with warehouse.connect() as connection:
+        # Rows in an archive are no rows that never were: what rests on them stays as it is until they are back.
+        refuse_away(connection, RESTS_ON, (task.blocks[0].history_from, task.blocks[-1].end))
         replace(
             connection,
             table,

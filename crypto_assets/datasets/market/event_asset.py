@@ -15,6 +15,7 @@ from sqlalchemy import Table
 
 from crypto_assets.clients.exchange import Exchange
 from crypto_assets.datasets.outcomes import EventOutcome, describe, judge, tell, told_to_dagster
+from crypto_assets.latest.telling import SILENCE, LatestValues, Tell
 from crypto_assets.partitions import Grids, VenueWindow, venue_days
 from crypto_assets.resources import Exchanges, UniverseFile
 from crypto_assets.schema.dagster_schema import table_schema
@@ -40,7 +41,11 @@ class EventConfig(dg.Config):
 
 @dataclass(frozen=True)
 class EventRun[C: EventConfig]:
-    """What collecting one venue's window is given."""
+    """What collecting one venue's window is given.
+
+    Args:
+        tell: Told what is newest, once it is committed.
+    """
 
     log: dg.DagsterLogManager
     warehouse: Warehouse
@@ -48,6 +53,7 @@ class EventRun[C: EventConfig]:
     universe: Universe
     window: VenueWindow
     config: C
+    tell: Tell = SILENCE
 
     def markets(self) -> list[Market]:
         """The markets wanted in the window.
@@ -92,15 +98,17 @@ def event_asset[C: EventConfig](
         warehouse: dg.ResourceParam[Warehouse],
         universe_file: dg.ResourceParam[UniverseFile],
         exchanges: dg.ResourceParam[Exchanges],
+        latest: dg.ResourceParam[LatestValues],
     ) -> dg.MaterializeResult[None]:
         began = time.monotonic()
-        with told_to_dagster():
+        with told_to_dagster(), latest.telling() as telling:
             universe = universe_file.in_force().universe
             outcomes: list[EventOutcome] = []
             for window in venue_days(context.partition_keys):
                 exchange = exchanges.client(window.venue, universe)
                 try:
-                    outcomes += collect(EventRun(context.log, warehouse, exchange, universe, window, config))  # type: ignore[arg-type]
+                    given = EventRun(context.log, warehouse, exchange, universe, window, config, telling)
+                    outcomes += collect(given)  # type: ignore[arg-type]
                 finally:
                     exchange.close()
             tell(context.log, outcomes)

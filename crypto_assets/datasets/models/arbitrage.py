@@ -11,14 +11,28 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import BigInteger, Float, FromClause, Select, cast, func, literal_column, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    FromClause,
+    Select,
+    cast,
+    exists,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
 
 from crypto_assets.datasets.features.source import floats, times
-from crypto_assets.datasets.market.arbitrage_opportunities.table import BELIEVABLE_PCT
+from crypto_assets.datasets.market.arbitrage_opportunities.table import BELIEVABLE_PCT, arbitrage_opportunities
+from crypto_assets.datasets.market.book_ticker_hours.table import book_ticker_hours
 from crypto_assets.datasets.models.hours import hours_of
 from crypto_assets.datasets.models.opportunity import ARBITRAGE_INPUTS
 from crypto_assets.datasets.models.stored_rows import split
 from crypto_assets.forecasting.frame import Floats, Rows, SeriesName
+from crypto_assets.schema.storage import archived_partitions
 
 DAY = 24
 # The sums of an hour of quotes are made some minutes after it, so that the newest ones known may be of the hour before.
@@ -72,6 +86,17 @@ def gaps_of(rows: pa.Table) -> dict[SeriesName, Gaps]:
         at = positions[np.argsort(hours[positions], kind="stable")]
         found[name] = Gaps(hours[at], seconds[at], best[at])
     return found
+
+
+def gaps_are_kept() -> ColumnElement[bool]:
+    """Whether the gaps of an hour of market.book_ticker_hours are in their table: hours stay, and days of gaps go.
+
+    Of a day that retention took out nobody can say that none was seen, so that nobody counts as having listened then.
+    """
+    a = archived_partitions.c
+    day = func.date_trunc("day", book_ticker_hours.c.opened_at, "UTC")
+    is_away = (a.table_name == arbitrage_opportunities.fullname) & (a.outcome != "restored") & (a.starts_at == day)
+    return ~exists().where(is_away)
 
 
 def listened_of(rows: pa.Table) -> dict[SeriesName, Rows]:
@@ -132,4 +157,4 @@ def _greatest(values: Floats, span: int) -> Floats:
     return most
 
 
-__all__ = ["DAY", "NO_GAPS", "Gaps", "arbitrage_inputs", "gaps_of", "gaps_statement", "listened_of"]
+__all__ = ["DAY", "NO_GAPS", "Gaps", "arbitrage_inputs", "gaps_are_kept", "gaps_of", "gaps_statement", "listened_of"]

@@ -23,6 +23,7 @@ from crypto_assets.datasets.models.arbitrage import (
     NO_GAPS,
     Gaps,
     arbitrage_inputs,
+    gaps_are_kept,
     gaps_of,
     gaps_statement,
     listened_of,
@@ -149,7 +150,7 @@ def _gaps(source: Source, choice: Choice, span: Span) -> dict[SeriesName, Gaps]:
 def _listened(source: Source, choice: Choice, span: Span) -> dict[SeriesName, Rows]:
     c = book_ticker_hours.c
     within = (c.opened_at >= moment_of(span.first - DAY - 1)) & (c.opened_at < moment_of(span.last))
-    where = within & (c.seconds > 0) & choice.where(c.venue, c.symbol)
+    where = within & (c.seconds > 0) & choice.where(c.venue, c.symbol) & gaps_are_kept()
     return listened_of(source.rows(book_ticker_hours, ("venue", "symbol", "opened_at", "known_at"), where, ()))
 
 

@@ -147,6 +147,27 @@ def test_returns_gaps_and_closes_by_hand(shared_warehouse: Warehouse) -> None:
     assert frame.usable().tolist() == [0, 1, 3]
 
 
+def test_days_of_gaps_that_retention_took_out_are_days_in_which_nobody_listened(warehouse: Warehouse) -> None:
+    """Hours of quotes stay for ever and days of gaps go: what was dropped must not be learned from as none."""
+    name = SeriesName("binance", "CCC/USDT")
+    bars(warehouse, name, dict.fromkeys((23, 30, 40), 100))
+    features(warehouse, name, [23, 30, 40], return_1=0.1)
+    quotes(warehouse, name, range(1, 41))
+    asked = ("opportunity_4h", 0, 100, name.series)
+    for column in ("arbitrage_seconds_log_1h", "arbitrage_best_pct_24h"):
+        assert _column(_frame(warehouse, *asked), column) == [0, 0, 0]
+    with warehouse.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO ops.archived_partitions (table_name, starts_at, number, ends_at, partition_name, outcome, table_bytes)"
+            " VALUES ('market.arbitrage_opportunities', %s, 1, %s, 'p', 'dropped', 1)",
+            (START, START + timedelta(days=1)),
+        )
+    dropped = _frame(warehouse, *asked)
+    assert np.isnan(_column(dropped, "arbitrage_seconds_log_1h")).tolist() == [True, False, False]
+    # Of the day before hour 30 six hours were listened to whose gaps are there; twelve are asked for.
+    assert np.isnan(_column(dropped, "arbitrage_best_pct_24h")).tolist() == [True, True, False]
+
+
 def test_a_horizon_that_ends_in_the_future_has_no_target(shared_warehouse: Warehouse) -> None:
     """Half a day ago and since: of a day's horizon a level that will be carried on would already give a number."""
     now = datetime.now(UTC)

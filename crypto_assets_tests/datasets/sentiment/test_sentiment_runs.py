@@ -15,6 +15,7 @@ from crypto_assets.datasets.sentiment.fear_greed.table import fear_greed
 from crypto_assets.datasets.sentiment.scores import asset as scores_asset
 from crypto_assets.datasets.sentiment.scores.checks import CHECKS as SCORE_CHECKS
 from crypto_assets.datasets.sentiment.scores.table import scores
+from crypto_assets.latest.telling import LatestValues
 from crypto_assets.partitions import Grids, day_key, grids_of
 from crypto_assets.resources import Providers, UniverseFile
 from crypto_assets.sandbox.config import SandboxConfig
@@ -49,6 +50,7 @@ def _materialized(
             "warehouse": warehouse,
             "universe_file": UniverseFile(path, warehouse),
             "providers": Providers(sandbox_url=sandbox.url, policy=HASTE),
+            "latest": LatestValues(),
         },
     )
     checks = {one.check_name: bool(one.passed) for one in result.get_asset_check_evaluations()}

@@ -15,6 +15,7 @@ from crypto_assets.quality.coverage import read_open
 from crypto_assets.spans import Span, ceiled, difference, floored, intersection, union
 from crypto_assets.universe import DexRules
 from crypto_assets.warehouse.collected import read_collected
+from crypto_assets.warehouse.detached import away_spans
 
 _BARS_TRADED = """
 SELECT DISTINCT date_bin(%(length)s, traded_at, timestamptz '1970-01-01 00:00:00+00') FROM dex.pool_trades
@@ -53,6 +54,7 @@ def _whole_time(connection: Connection, network: str, address: str, window: Span
     """The time of a window for which every trade of a pool is stored."""
     key = series_of(network, address)
     collected = intersection(read_collected(connection, *key.values()), [window])
+    collected = difference(collected, away_spans(connection, "dex.pool_trades", window))
     if not collected:
         return []
     lost = [gap.span for gap in read_open(connection, key, window)]

@@ -6,6 +6,7 @@ What belongs here: run config, the choice of series, metadata, the asset itself.
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from crypto_assets.datasets.market.ohlcv.repair import name_gaps_of, plan_repair
 from crypto_assets.datasets.market.ohlcv.table import DATASET
 from crypto_assets.datasets.market.ohlcv.table import ohlcv as table
 from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.latest.telling import LatestValues, Tell
 from crypto_assets.partitions import Grids, VenueWindow, venue_windows
 from crypto_assets.quality.heat_map import coverage_map
 from crypto_assets.resources import Exchanges, UniverseFile
@@ -110,6 +112,7 @@ def build_asset(grids: Grids) -> dg.AssetsDefinition:
         warehouse: dg.ResourceParam[Warehouse],
         universe_file: dg.ResourceParam[UniverseFile],
         exchanges: dg.ResourceParam[Exchanges],
+        latest: dg.ResourceParam[LatestValues],
     ) -> dg.MaterializeResult[None]:
         began = time.monotonic()
         try:
@@ -117,8 +120,10 @@ def build_asset(grids: Grids) -> dg.AssetsDefinition:
             if in_force.problem:
                 context.log.warning("The universe file is refused; the last valid one holds. %s", in_force.problem)
             outcomes: list[Outcome] = []
-            for window in venue_windows(context.partition_keys):
-                outcomes += _collect_window(context.log, warehouse, exchanges, in_force.universe, window, config)
+            with latest.telling() as telling:
+                for window in venue_windows(context.partition_keys):
+                    run = _Run(context.log, warehouse, exchanges, in_force.universe, config, telling)
+                    outcomes += _collect_window(run, window)
             judge(outcomes, in_force.universe.bounds.max_failed_market_share)
         except CryptoAssetsError as error:
             # A venue or a database may recover; a wrong symbol or date stays wrong however often it is tried.
@@ -128,37 +133,44 @@ def build_asset(grids: Grids) -> dg.AssetsDefinition:
     return ohlcv
 
 
-def _collect_window(
-    log: dg.DagsterLogManager,
-    warehouse: Warehouse,
-    exchanges: Exchanges,
-    universe: Universe,
-    window: VenueWindow,
-    config: OhlcvConfig,
-) -> list[Outcome]:
-    exchange = exchanges.client(window.venue, universe)
-    series = choose_series(universe, window, config, exchange.timeframes())
+@dataclass(frozen=True)
+class _Run:
+    """What a run works with."""
+
+    log: dg.DagsterLogManager
+    warehouse: Warehouse
+    exchanges: Exchanges
+    universe: Universe
+    config: OhlcvConfig
+    tell: Tell
+
+
+def _collect_window(run: _Run, window: VenueWindow) -> list[Outcome]:
+    exchange = run.exchanges.client(window.venue, run.universe)
+    series = choose_series(run.universe, window, run.config, exchange.timeframes())
     try:
-        if config.repair:
-            outcomes = _repair(log, warehouse, exchange, universe.gaps, series)
+        if run.config.repair:
+            outcomes = _repair(run.log, run.warehouse, exchange, run.universe.gaps, series)
         else:
-            outcomes = _collect(log, warehouse, exchange, series, refresh=config.refresh)
+            outcomes = _collect(run, exchange, series)
     finally:
         exchange.close()
-    name_gaps_of(warehouse, window.venue, ((one.timeframe, (one.start, one.end)) for one in series), universe.gaps)
+    lengths = ((one.timeframe, (one.start, one.end)) for one in series)
+    name_gaps_of(run.warehouse, window.venue, lengths, run.universe.gaps)
     return outcomes
 
 
-def _collect(
-    log: dg.DagsterLogManager, warehouse: Warehouse, exchange: Exchange, series: Sequence[Series], *, refresh: bool
-) -> list[Outcome]:
+def _collect(run: _Run, exchange: Exchange, series: Sequence[Series]) -> list[Outcome]:
     outcomes = []
-    ended = ended_symbols(warehouse, exchange.name)
-    with lease(warehouse, f"venue {exchange.name}"):
+    ended = ended_symbols(run.warehouse, exchange.name)
+    with lease(run.warehouse, f"venue {exchange.name}"):
         for number, one in enumerate(series, 1):
-            outcome = collect_series(warehouse, exchange, one, refresh=refresh, has_ended=one.symbol in ended)
+            has_ended = one.symbol in ended
+            outcome = collect_series(
+                run.warehouse, exchange, one, refresh=run.config.refresh, has_ended=has_ended, tell=run.tell
+            )
             outcomes.append(outcome)
-            _tell(log, outcome, number, len(series))
+            _tell(run.log, outcome, number, len(series))
     return outcomes
 
 

@@ -6,19 +6,24 @@ asking and parsing (clients), SQL (warehouse).
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
 from crypto_assets.clients.exchange import SETTLE, BarPage, Exchange
-from crypto_assets.clients.exchange_bars import NUMBERS, Bars
+from crypto_assets.clients.exchange_bars import NUMBERS, REQUIRED, Bars
 from crypto_assets.clients.failures import Malformed, NotListed, ProviderError
 from crypto_assets.collection.batches import gathered
 from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv
+from crypto_assets.latest.lives import bar_until
+from crypto_assets.latest.telling import SILENCE, Tell
+from crypto_assets.latest.values import LatestBar, microseconds
 from crypto_assets.quality.coverage import SeriesKey, observe
 from crypto_assets.quality.gaps import Answer, absent_spans
 from crypto_assets.spans import Span, difference
@@ -78,7 +83,13 @@ class Outcome:
 
 
 def collect_series(
-    warehouse: Warehouse, exchange: Exchange, series: Series, *, refresh: bool = False, has_ended: bool = False
+    warehouse: Warehouse,
+    exchange: Exchange,
+    series: Series,
+    *,
+    refresh: bool = False,
+    has_ended: bool = False,
+    tell: Tell = SILENCE,
 ) -> Outcome:
     """Bring one series up to date; what is there already is not asked for again.
 
@@ -88,6 +99,7 @@ def collect_series(
     Args:
         refresh: Ask for everything again, to find what the venue has changed since.
         has_ended: The market was traded once and is no more: that the venue lists it no longer is no failure.
+        tell: Told the newest bar of each batch, once it is committed.
     """
     began = time.monotonic()
     outcome, failure = Outcome(series), None
@@ -98,7 +110,7 @@ def collect_series(
             batches = gathered(
                 exchange.pages(series.symbol, series.timeframe, *span), lambda page: len(page.bars), BATCH_ROWS
             )
-            outcome, failure = _store_all(warehouse, batches, outcome)
+            outcome, failure = _store_all(warehouse, batches, outcome, tell)
             if failure is not None:
                 raise failure
     except Malformed as error:
@@ -123,6 +135,23 @@ def build_rows(series: Series, bars: Bars) -> Batch:
         "source": f"{series.venue} REST",
         "known_at": opened_at + np.timedelta64(timeframe_ms(series.timeframe), "ms"),
     }
+
+
+def latest_bars(series: Series, bars: Bars, stored_at: datetime) -> list[LatestBar]:
+    """The last of a batch, as Redis is told; none of none. Pure."""
+    if not len(bars):
+        return []
+    numbers = {name: float(bars.columns[name][-1]) for name in NUMBERS}
+    known = {name: None if math.isnan(number) else number for name, number in numbers.items()}
+    at, length = int(bars.opened_at_ms[-1]) * 1000, timeframe_ms(series.timeframe) * 1000
+    return [
+        LatestBar(
+            at_us=at, known_us=at + length, stored_us=microseconds(stored_at), until_us=bar_until(at + length, length),
+            venue=series.venue, symbol=series.symbol, timeframe=series.timeframe,
+            **{name: numbers[name] for name in REQUIRED}, volume_quote=known["volume_quote"],
+            trade_count=None if known["trade_count"] is None else int(known["trade_count"]),
+        )
+    ]  # fmt: skip
 
 
 def join_pages(pages: Sequence[BarPage]) -> Bars:
@@ -171,7 +200,7 @@ def _wanted(warehouse: Warehouse, exchange: Exchange, series: Series, refresh: b
 
 
 def _store_all(
-    warehouse: Warehouse, batches: Iterator[list[BarPage]], outcome: Outcome
+    warehouse: Warehouse, batches: Iterator[list[BarPage]], outcome: Outcome, tell: Tell
 ) -> tuple[Outcome, ProviderError | None]:
     """Write each batch while the next one is fetched; at most one is on its way, so memory stays flat.
 
@@ -184,16 +213,17 @@ def _store_all(
         try:
             for batch in batches:
                 outcome = writing.result() if writing else outcome
-                writing = writer.submit(_store, warehouse, batch, outcome)
+                writing = writer.submit(copy_context().run, _store, warehouse, batch, outcome, tell)
         except ProviderError as error:
             failure = error
         return (writing.result() if writing else outcome), failure
 
 
-def _store(warehouse: Warehouse, pages: Sequence[BarPage], outcome: Outcome) -> Outcome:
+def _store(warehouse: Warehouse, pages: Sequence[BarPage], outcome: Outcome, tell: Tell) -> Outcome:
     bars = join_pages(pages)
     start, end = _moment(pages[0].start), _moment(pages[-1].end)
     counts = store_bars(warehouse, outcome.series, bars, (start, end))
+    tell.put(latest_bars(outcome.series, bars, datetime.now(UTC)))
     first = _moment(int(bars.opened_at_ms[0])) if len(bars) else None
     due_from = start if outcome.first else first  # before the venue's first bar nothing is absent
     due = round((end - due_from) / TIMEFRAME_LENGTH[outcome.series.timeframe]) if due_from else 0

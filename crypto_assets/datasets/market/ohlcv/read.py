@@ -19,6 +19,7 @@ from crypto_assets.quality.coverage import coverage
 from crypto_assets.quality.gaps import State
 from crypto_assets.universe import TIMEFRAME_LENGTH, require_exchange_timeframe
 from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.detached import refuse_away
 from crypto_assets.warehouse.read import read_frame
 
 type Fill = Literal["none", "forward"]
@@ -53,11 +54,14 @@ def read_bars(
     Raises:
         FillUnknown: `fill` is neither.
         UniverseError: an unknown timeframe.
+        SpanAway: a part of the range is in the archive, or was dropped.
         DatabaseUnreachable, NotMigrated, ReadFailed: as for `read_frame`.
     """
     require_exchange_timeframe(timeframe)
     if fill not in {"none", "forward"}:
         raise FillUnknown(f"Unknown fill '{fill}'", way_out='Choose "none" or "forward".')
+    with warehouse.connect() as connection:
+        refuse_away(connection, [ohlcv.fullname], (start, end))
     c = ohlcv.c
     bars = read_frame(
         warehouse,

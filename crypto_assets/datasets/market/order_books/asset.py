@@ -27,6 +27,8 @@ from crypto_assets.datasets.market.order_books.table import DATASET, order_books
 from crypto_assets.datasets.market.polling import Pollers, poll_markets
 from crypto_assets.datasets.outcomes import EventOutcome
 from crypto_assets.datasets.polls import Visit
+from crypto_assets.latest.lives import BOOK
+from crypto_assets.latest.values import LatestBook, microseconds
 from crypto_assets.partitions import Grids
 from crypto_assets.quality.coverage import TICK, SeriesKey
 from crypto_assets.warehouse.connection import Warehouse
@@ -81,6 +83,7 @@ def watch_books(run: EventRun[BooksConfig]) -> Sequence[EventOutcome]:
         batch = build_rows(key, [book])
         with run.warehouse.connect() as connection:
             counts = upsert(connection, order_books, batch)
+        run.tell.put([latest_book(key, book)])
         mid = measure(book.levels).mid
         before, mids[symbol] = mids.get(symbol), mid
         moved = abs(mid / before - 1) * 1e4 if before else rules.lively_bps
@@ -131,6 +134,18 @@ def build_rows(key: SeriesKey, books: Sequence[OrderBook]) -> Batch:
         "source": f"ccxt {key.venue} fetchOrderBook",
         "known_at": received,
     }
+
+
+def latest_book(key: SeriesKey, book: OrderBook) -> LatestBook:
+    """A book as Redis is told. Pure."""
+    told = measure(book.levels)
+    at = microseconds(book.received_at)
+    return LatestBook(
+        at_us=at, known_us=at, stored_us=microseconds(datetime.now(UTC)), until_us=at + BOOK, venue=key.venue,
+        symbol=key.symbol, bids=book.levels.bids, asks=book.levels.asks, mid=told.mid, spread_bps=told.spread_bps,
+        imbalance=told.imbalance, sequence=book.sequence,
+        event_us=None if book.venue_at is None else microseconds(book.venue_at),
+    )  # fmt: skip
 
 
 def keep_refused(warehouse: Warehouse, key: SeriesKey, error: ProviderError) -> int:

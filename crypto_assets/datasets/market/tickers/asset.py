@@ -20,6 +20,8 @@ from crypto_assets.clients.failures import Malformed, NotServed, ProviderError, 
 from crypto_assets.datasets.market.event_asset import EventConfig, EventRun, event_asset
 from crypto_assets.datasets.market.tickers.table import DATASET, tickers
 from crypto_assets.datasets.outcomes import EventOutcome
+from crypto_assets.latest.lives import TICKER
+from crypto_assets.latest.values import LatestTicker, microseconds
 from crypto_assets.partitions import Grids
 from crypto_assets.quality.coverage import TICK
 from crypto_assets.warehouse.quarantine import Refused, quarantine
@@ -61,6 +63,7 @@ def collect_tickers(run: EventRun[EventConfig]) -> Sequence[EventOutcome]:
         return [EventOutcome(venue, symbol, warning=str(error), failed=True, postponed=passes) for symbol in symbols]
     with run.warehouse.connect() as connection:
         upsert(connection, tickers, build_rows(venue, found))
+    run.tell.put(latest_ticker(venue, one) for one in found)
     seconds = (time.monotonic() - began) / len(found) if found else 0.0
     outcomes = [
         EventOutcome(venue, one.symbol, 1, 1, turns=1, first=one.received_at, last=one.received_at, seconds=seconds)
@@ -84,6 +87,16 @@ def build_rows(venue: str, found: Sequence[Ticker]) -> Batch:
         "source": f"ccxt {venue} fetchTickers",
         "known_at": received,
     }
+
+
+def latest_ticker(venue: str, found: Ticker) -> LatestTicker:
+    """A ticker as Redis is told. Pure."""
+    at = microseconds(found.received_at)
+    event = None if found.venue_at is None else microseconds(found.venue_at)
+    return LatestTicker(
+        at_us=at, known_us=at, stored_us=microseconds(datetime.now(UTC)), until_us=at + TICKER, venue=venue,
+        symbol=found.symbol, event_us=event, **{name: getattr(found, name) for name in _NUMBERS},
+    )  # fmt: skip
 
 
 def _or_nan(value: float | None) -> float:

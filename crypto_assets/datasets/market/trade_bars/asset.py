@@ -29,6 +29,7 @@ from crypto_assets.spans import Span, ceiled, difference, floored, intersection,
 from crypto_assets.universe import TradeRules
 from crypto_assets.warehouse.collected import read_collected
 from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.detached import away_spans
 from crypto_assets.warehouse.read import read_frame
 from crypto_assets.warehouse.write import Batch, upsert
 
@@ -70,8 +71,10 @@ def add_up_trades(run: EventRun[EventConfig]) -> Sequence[EventOutcome]:
 def bring_up_to_date(warehouse: Warehouse, key: SeriesKey, window: Span, rules: TradeRules) -> EventOutcome:
     """Add up the hours of a window whose trades have changed since, or whose minutes have become whole."""
     whole = whole_minutes(warehouse, key, window)
+    with warehouse.connect() as connection:  # bars of trades in an archive stay as they are
+        gone = away_spans(connection, trades.fullname, window) + away_spans(connection, trade_bars.fullname, window)
     outcome = EventOutcome(key.venue, key.symbol, turns=1)
-    for span in _by_day(stale_hours(warehouse, key, window, whole)):
+    for span in _by_day(difference(stale_hours(warehouse, key, window, whole), gone)):
         outcome += _add_up(warehouse, key, span, whole, rules)
     return outcome
 

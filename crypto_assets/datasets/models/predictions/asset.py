@@ -17,6 +17,7 @@ from crypto_assets.datasets.models.predictions.batch import Predicted, predict_w
 from crypto_assets.datasets.models.predictions.table import DATASET, predictions
 from crypto_assets.datasets.outcomes import Described, told_to_dagster
 from crypto_assets.forecasting.declaration import Forecast
+from crypto_assets.latest.telling import LatestValues
 from crypto_assets.partitions import MONTH, VENUE, Grids, venue_windows
 from crypto_assets.resources import ModelStore, UniverseFile
 from crypto_assets.schema.dagster_schema import table_schema
@@ -60,14 +61,17 @@ def build_asset(grids: Grids) -> dg.AssetsDefinition:
         warehouse: dg.ResourceParam[Warehouse],
         universe_file: dg.ResourceParam[UniverseFile],
         model_store: dg.ResourceParam[ModelStore],
+        latest: dg.ResourceParam[LatestValues],
     ) -> dg.MaterializeResult[None]:
         began = time.monotonic()
         done: list[Predicted] = []
-        with told_to_dagster():
+        with told_to_dagster(), latest.telling() as telling:
             universe = universe_file.in_force().universe
             wanted = forecasts_named(config.forecasts)
             for window in venue_windows(context.partition_keys):
-                done += predict_window(warehouse, universe, model_store.store(), window, wanted, config.again)
+                done += predict_window(
+                    warehouse, universe, model_store.store(), window, wanted, config.again, tell=telling
+                )
         for one in done:
             say = context.log.warning if one.is_fault else context.log.info
             say("%s", one_line(one))

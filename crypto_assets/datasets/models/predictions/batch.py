@@ -14,6 +14,7 @@ import numpy as np
 
 from crypto_assets.datasets.models.frames import NothingStored, read_frame, stored_feature_versions
 from crypto_assets.datasets.models.predictions.champions import Champion, Champions, refuse_other_features
+from crypto_assets.datasets.models.predictions.latest import latest_predictions
 from crypto_assets.datasets.models.predictions.prediction import NoChampion
 from crypto_assets.datasets.models.predictions.speaking import Said, predictions_of, speak
 from crypto_assets.datasets.models.predictions.storing import FirstSaid, say_again
@@ -22,6 +23,7 @@ from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.forecasting.artefacts import Store
 from crypto_assets.forecasting.declaration import Forecast
 from crypto_assets.forecasting.frame import Frame, Rows
+from crypto_assets.latest.telling import SILENCE, Tell
 from crypto_assets.partitions import VenueWindow, month_key, month_window
 from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import DatabaseUnreachable, NotMigrated, Warehouse
@@ -82,6 +84,7 @@ def predict_window(
     again: bool = False,
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    tell: Tell = SILENCE,
 ) -> list[Predicted]:
     """Predict every decision of a domain's window and store what nobody has said before. A transaction a month and forecast.
 
@@ -93,6 +96,7 @@ def predict_window(
         forecasts: Those that are not about the domain are left out.
         again: Put what is said now in the place of what was said before.
         clock: The present.
+        tell: Told what is new, once it is committed.
 
     Returns:
         One for each forecast that is about the domain, in their order.
@@ -115,7 +119,7 @@ def predict_window(
                 continue
             done = nothing
             for month in _months(window, clock()):
-                done = done + _predict(warehouse, universe, champion, month, again=again, clock=clock)
+                done = done + _predict(warehouse, universe, champion, month, again=again, clock=clock, tell=tell)
             told.append(done)
     return told
 
@@ -128,6 +132,7 @@ def _predict(
     *,
     again: bool,
     clock: Callable[[], datetime],
+    tell: Tell,
 ) -> Predicted:
     nothing = Predicted(champion.registered.model, window.venue, champion.registered.version)
     try:
@@ -142,7 +147,9 @@ def _predict(
         return replace(nothing, problem=str(error), is_fault=not isinstance(error, NothingStored))
     rows = predictions_of(champion, frame, said, clock(), None)
     with warehouse.connect() as connection:
-        stored = say_again(connection, rows, SOURCE) if again else FirstSaid(connection).store(rows, SOURCE)
+        new = [] if again else FirstSaid(connection).store_new(rows, SOURCE)
+        stored = say_again(connection, rows, SOURCE) if again else len(new)
+    tell.put(latest_predictions(rows if again else new))
     return _told(nothing, frame, said, stored)
 
 

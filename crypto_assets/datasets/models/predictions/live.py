@@ -23,6 +23,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 from crypto_assets.datasets.models.catalog import FORECASTS, forecast
 from crypto_assets.datasets.models.frames import TailReader
 from crypto_assets.datasets.models.predictions.champions import Champion, Champions, refuse_other_features
+from crypto_assets.datasets.models.predictions.latest import latest_predictions
 from crypto_assets.datasets.models.predictions.prediction import (
     FeatureVersionDiffers,
     InputsMissing,
@@ -36,6 +37,7 @@ from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.forecasting.artefacts import Store
 from crypto_assets.forecasting.declaration import Forecast
 from crypto_assets.forecasting.frame import Frame, Rows, SeriesName
+from crypto_assets.latest.telling import SILENCE, Tell
 from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import DatabaseUnreachable, Warehouse
 from crypto_assets.warehouse.read import Reader, ReadFailed, reading
@@ -66,6 +68,7 @@ class LivePredictor:
         universe: Whose markets, networks and chains are spoken of.
         store: Where artefacts lie.
         clock: The present, UTC.
+        tell: Told what is new, once it is committed.
     """
 
     def __init__(
@@ -75,10 +78,12 @@ class LivePredictor:
         store: Store,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        tell: Tell = SILENCE,
     ) -> None:
         self._warehouse = warehouse
         self._universe = universe
         self._clock = clock
+        self._tell = tell
         self._champions = Champions(store)
         self._session: _Session | None = None
         self.refused: list[Refusal] = []
@@ -157,8 +162,10 @@ class LivePredictor:
             except CryptoAssetsError as error:
                 self.refused.append(Refusal(one.name, "", "", error))
         if said:
-            self.stored = session.first_said.store(said, SOURCE)
+            new = session.first_said.store_new(said, SOURCE)
             session.connection.commit()
+            self.stored = len(new)
+            self._tell.put(latest_predictions(new))
         return said
 
     def _say(self, session: _Session, champion: Champion, about: Sequence[SeriesName]) -> list[Prediction]:
@@ -205,13 +212,23 @@ class LivePredictor:
         return DatabaseUnreachable(f"The connection to {self._warehouse.place} broke: {said}")
 
 
-def predict(warehouse: Warehouse, universe: Universe, store: Store, model: str, domain: str, series: str) -> Prediction:
+def predict(
+    warehouse: Warehouse,
+    universe: Universe,
+    store: Store,
+    model: str,
+    domain: str,
+    series: str,
+    *,
+    tell: Tell = SILENCE,
+) -> Prediction:
     """Predict the newest decision of one series and store it, where nothing was said of it before.
 
     Args:
         model: The forecast, as gas_4h.
         domain: Exchange or chain.
         series: Unified symbol, pool's address, or the name of a chain's one series.
+        tell: Told what is new, once it is committed.
 
     Raises:
         ForecastUnknown: naming what there is.
@@ -220,7 +237,7 @@ def predict(warehouse: Warehouse, universe: Universe, store: Store, model: str, 
         InputsMissing: the quantity, or most of what the champion looks at, is not known.
         DatabaseUnreachable: the database is away.
     """
-    with LivePredictor(warehouse, universe, store) as predictor:
+    with LivePredictor(warehouse, universe, store, tell=tell) as predictor:
         said = predictor.predict([model], [domain], [series])
         if said:
             return said[0]

@@ -9,11 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from crypto_assets.datasets.models.predictions.live import LivePredictor
 from crypto_assets.datasets.models.predictions.prediction import Prediction, Refusal
 from crypto_assets.forecasting.artefacts import Store
+from crypto_assets.latest.telling import LatestValues
 from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import Warehouse
 
@@ -32,12 +34,14 @@ class ReportForecasts:
     Args:
         place: Of the model store: a folder, or an address that fsspec knows.
         budget_seconds: A report waits no longer for its predictions.
-        make: Makes the predictor of a universe.
+        make: Makes the predictor of a universe; None for the real one.
+        latest: Where new predictions are told.
     """
 
     place: str
     budget_seconds: float = BUDGET_SECONDS
-    make: MakePredictor = LivePredictor
+    make: MakePredictor | None = None
+    latest: LatestValues = field(default_factory=LatestValues)
 
     @contextmanager
     def speaking(
@@ -50,11 +54,13 @@ class ReportForecasts:
             info: Hears of new predictions.
             warn: Hears of what could not be said.
         """
-        speaker = ReportSpeaker(self, warehouse, universe, info, warn)
-        try:
-            yield speaker
-        finally:
-            speaker.end()
+        with self.latest.telling() as telling:
+            telling_too = replace(self, make=self.make or partial(LivePredictor, tell=telling))
+            speaker = ReportSpeaker(telling_too, warehouse, universe, info, warn)
+            try:
+                yield speaker
+            finally:
+                speaker.end()
 
 
 class ReportSpeaker:
@@ -127,7 +133,8 @@ class ReportSpeaker:
         if self._predictor is None or universe != self._in_force:
             if self._predictor is not None:
                 self._predictor.close()
-            self._predictor = self._of.make(self._warehouse, universe, Store(self._of.place))
+            make = self._of.make or LivePredictor
+            self._predictor = make(self._warehouse, universe, Store(self._of.place))
             self._in_force = universe
         return self._predictor
 

@@ -17,13 +17,16 @@ from crypto_assets.datasets.models.predictions.table import predictions
 from crypto_assets.warehouse.binary_fields import Array
 from crypto_assets.warehouse.copy_in import table_name
 from crypto_assets.warehouse.write import upsert
+from crypto_assets.warehouse.writes import note_write
 
 _COLUMNS = (
     "model", "domain", "series", "decided_at", "version", "horizon_end_at", "level_now", "yhat", "q10", "q90",
     "baseline", "baseline_name", "is_out_of_sample", "known_at", "latency_ms",
 )  # fmt: skip
 _PARTITION = "SELECT ops.ensure_year_partition(%s::regclass, %s)"
-_INSERT = "INSERT INTO {table} ({columns}, source, ingested_at) VALUES %s ON CONFLICT ({key}) DO NOTHING RETURNING true"
+_INSERT = (
+    "INSERT INTO {table} ({columns}, source, ingested_at) VALUES %s ON CONFLICT ({key}) DO NOTHING RETURNING {key}"
+)
 _PAGE = 2_000  # rows a statement: one for all markets of a live round, and a batch's text stays small
 
 
@@ -53,8 +56,12 @@ class FirstSaid:
             said: Each forecast, series and decision once.
             source: Of the rows.
         """
+        return len(self.store_new(said, source))
+
+    def store_new(self, said: Sequence[Prediction], source: str) -> list[Prediction]:
+        """As `store`; those that were inserted."""
         if not said:
-            return 0
+            return []
         with self._connection.cursor() as cursor:
             for one in said:
                 if one.decided_at.year not in self._years:
@@ -62,7 +69,9 @@ class FirstSaid:
                     self._years.add(one.decided_at.year)
             rows = [(*(getattr(one, name) for name in _COLUMNS), source) for one in said]
             stored = execute_values(cursor, self._insert, rows, self._template, page_size=_PAGE, fetch=True)
-        return len(stored)
+            note_write(cursor, predictions, inserted=len(stored))
+        inserted = set(stored)
+        return [one for one in said if (one.model, one.domain, one.series, one.decided_at) in inserted]
 
 
 def say_again(connection: Connection, said: Sequence[Prediction], source: str) -> int:

@@ -34,11 +34,13 @@ class Read:
         frame: Decisions in order.
         feature_version: Of their inputs.
         data_as_of: Nothing ingested later is in them, UTC.
+        training_set: Name of the frozen set that they were read from; None for what is stored.
     """
 
     frame: Frame
     feature_version: str
     data_as_of: datetime
+    training_set: str | None = None
 
 
 def read_history(warehouse: Warehouse, universe: Universe, forecast: Forecast, end: datetime | None = None) -> Read:

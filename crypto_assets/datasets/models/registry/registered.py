@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import cast
 
@@ -65,6 +65,7 @@ class Trained:
         skill: Against it, a fraction; within [skill_low, skill_high], whose ends are infinite where nobody can tell.
         has_skill: Whether promotion may be thought of.
         known_at: When the training ended.
+        training_set: Name of the frozen set that it learned from; None where it read what was stored.
     """
 
     model: str
@@ -86,6 +87,7 @@ class Trained:
     skill_high: float
     has_skill: bool
     known_at: datetime
+    training_set: str | None = field(default=None, kw_only=True)
 
     @property
     def told_skill(self) -> str:

@@ -55,6 +55,12 @@ registry = Table(
     column("promoted_by", Text(), "Who made it champion: rule, or the user of the CLI", nullable=True),
     column("promoted_why", Text(), "Why", nullable=True),
     moment("retired_at", "When another took its place, or it was found to be worse", nullable=True),
+    column(
+        "training_set",
+        Text(),
+        "Frozen training set that it learned from; null where it read what was stored",
+        nullable=True,
+    ),
     *provenance(),
     PrimaryKeyConstraint("model", "version"),
     schema="models",

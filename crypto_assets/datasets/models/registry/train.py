@@ -348,6 +348,7 @@ def trained_of(forecast: Forecast, learned: Learned, stored: Stored, at: datetim
         skill_high=max(validation.skill_high, validation.skill),
         has_skill=validation.has_skill,
         known_at=at,
+        training_set=learned.read.training_set,
     )
 
 

@@ -23,6 +23,8 @@ from crypto_assets.datasets.sentiment.news.read import headlines
 from crypto_assets.datasets.sentiment.news.table import DATASET as NEWS
 from crypto_assets.datasets.sentiment.news.table import news
 from crypto_assets.datasets.sentiment.scores.table import DATASET, scores
+from crypto_assets.latest.lives import SCORE
+from crypto_assets.latest.values import LatestScore, microseconds
 from crypto_assets.partitions import Grids, VenueWindow
 from crypto_assets.scoring.choose import open_scorer
 from crypto_assets.scoring.scorer import Scorer, ScorerUnavailable, Scores
@@ -120,11 +122,33 @@ def build_rows(waiting: pd.DataFrame, found: Scores, scorer: Scorer, scored_at: 
     }
 
 
+def latest_scores(waiting: pd.DataFrame, found: Scores, scorer: Scorer, scored_at: datetime) -> list[LatestScore]:
+    """The score of the newest headline about each asset, as Redis is told. Pure.
+
+    Args:
+        waiting: In the order of `known_at`.
+    """
+    scored = microseconds(scored_at)
+    news_known = waiting["known_at"].dt.tz_convert(None).to_numpy(dtype="datetime64[us]").astype(np.int64).tolist()
+    last = {asset: place for place, asset in enumerate(waiting["asset"].to_numpy(dtype=object))}
+    return [
+        LatestScore(
+            at_us=news_known[place], known_us=max(news_known[place], scored), stored_us=scored,
+            until_us=news_known[place] + SCORE, scorer=scorer.model_id, asset=asset,
+            model_version=scorer.model_version, news_id=str(waiting["news_id"].iloc[place]),
+            label=str(found.label[place]), score=float(found.score[place]), p_negative=float(found.p_negative[place]),
+            p_neutral=float(found.p_neutral[place]), p_positive=float(found.p_positive[place]),
+        )
+        for asset, place in last.items()
+    ]  # fmt: skip
+
+
 def _score_batch(run: CalendarRun[ScoresConfig], scorer: Scorer, waiting: pd.DataFrame) -> EventOutcome:
     found = score_rows(waiting, scorer)
     scored_at = run.clock()  # when the numbers are there, not when they were asked for
     with run.warehouse.connect() as connection:
         counts = upsert(connection, scores, build_rows(waiting, found, scorer, scored_at))
+    run.tell.put(latest_scores(waiting, found, scorer, scored_at))
     moments: Sequence[pd.Timestamp] = (waiting["known_at"].min(), waiting["known_at"].max())
     return EventOutcome(
         "", scorer.model_id, received=len(waiting), inserted=counts.inserted, changed=counts.changed, turns=1,

@@ -19,6 +19,7 @@ from crypto_assets.datasets.macro.observations.checks import CHECKS, RULES
 from crypto_assets.datasets.macro.observations.read import macro_as_of, read_vintages
 from crypto_assets.datasets.macro.observations.table import observations, series
 from crypto_assets.datasets.outcomes import Collected, EventOutcome, judge
+from crypto_assets.latest.telling import LatestValues
 from crypto_assets.partitions import VenueWindow, grids_of, month_window
 from crypto_assets.resources import Keys, Providers, UniverseFile
 from crypto_assets.sandbox.config import DEFAULT_SEED, SandboxConfig
@@ -383,6 +384,7 @@ def test_the_asset_and_its_checks_run_under_dagster(world: World, tmp_path_facto
             "warehouse": world.warehouse,
             "universe_file": UniverseFile(folder / "universe.yaml", world.warehouse),
             "providers": Providers(Keys(fred=SecretStr(CANARY)), sandbox_url=world.sandbox.url, policy=HASTE),
+            "latest": LatestValues(),
         },
     )
     assert result.success

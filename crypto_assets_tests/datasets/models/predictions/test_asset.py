@@ -14,6 +14,7 @@ from crypto_assets.datasets.models.outcomes.asset import build_asset as build_ou
 from crypto_assets.datasets.models.outcomes.table import outcomes
 from crypto_assets.datasets.models.predictions.asset import build_asset as build_predictions
 from crypto_assets.datasets.models.predictions.table import predictions
+from crypto_assets.latest.telling import LatestValues
 from crypto_assets.partitions import grids_of, join_key
 from crypto_assets.resources import ModelStore, UniverseFile
 from crypto_assets.warehouse.connection import Warehouse
@@ -33,6 +34,7 @@ def run(
         "warehouse": warehouse,
         "universe_file": UniverseFile(folder / "universe.yaml", warehouse),
         "model_store": ModelStore(str(folder)),
+        "latest": LatestValues(),
     }
     with dg.DagsterInstance.ephemeral() as instance:
         done = dg.materialize(
@@ -97,7 +99,7 @@ def test_a_run_predicts_scores_and_shows_what_came_of_each_forecast(warehouse: W
 def test_predictions_and_then_outcomes_follow_the_features_of_the_open_month_and_the_one_before() -> None:
     now = datetime(2024, 5, 2, 12, tzinfo=UTC)
     specs = [dg.AssetSpec(FEATURES, partitions_def=GRIDS.bars)]
-    nothing = dict.fromkeys(("warehouse", "universe_file", "model_store"))
+    nothing = dict.fromkeys(("warehouse", "universe_file", "model_store", "latest"))
     defs = dg.Definitions(assets=[*specs, build_predictions(GRIDS), build_outcomes(GRIDS)], resources=nothing)
     with dg.DagsterInstance.ephemeral() as instance:
         first = dg.evaluate_automation_conditions(defs=defs, instance=instance, evaluation_time=now)

@@ -14,6 +14,7 @@ from crypto_assets.datasets.onchain.metrics.asset import build_asset
 from crypto_assets.datasets.onchain.metrics.checks import CHECKS
 from crypto_assets.datasets.onchain.metrics.declaration import METRICS
 from crypto_assets.datasets.onchain.metrics.read import metrics_as_of
+from crypto_assets.latest.telling import LatestValues
 from crypto_assets.partitions import grids_of
 from crypto_assets.resources import Providers, UniverseFile
 from crypto_assets.sandbox.config import DEFAULT_SEED
@@ -292,6 +293,7 @@ def test_the_asset_and_its_checks_run_in_dagster(stage: Stage, tmp_path: Path) -
             resources={
                 "warehouse": stage.warehouse, "universe_file": file,
                 "providers": Providers(sandbox_url=stage.url, policy=HASTE),
+                "latest": LatestValues(),
             },
         )  # fmt: skip
     assert result.success

@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from crypto_assets.datasets.onchain.network_fees.asset import build_asset
+from crypto_assets.latest.telling import LatestValues
 from crypto_assets.partitions import day_key, grids_of
 from crypto_assets.resources import Keys, Providers, UniverseFile
 from crypto_assets.sandbox.faults import Fault
@@ -56,6 +57,7 @@ def test_no_key_is_left_in_logs_events_errors_or_tables(
                 "warehouse": world.warehouse,
                 "universe_file": UniverseFile(file, world.warehouse),
                 "providers": providers,
+                "latest": LatestValues(),
             },
         )
         events = [repr(one) for one in instance.all_logs(result.run_id)]

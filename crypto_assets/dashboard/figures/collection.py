@@ -1,0 +1,114 @@
+"""How collecting goes: providers, polls, progress and refused rows.
+
+What belongs here: the questions and their rows. What does not: how they are shown (overview.py) and exported (metrics.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class under a function's name
+
+_PROVIDERS = """
+SELECT provider, breaker, failures, requests, throttled, latency_ms / 1000 FROM ops.provider_limits ORDER BY provider
+"""
+_POLLS = """
+SELECT dataset, venue, count(*), count(*) FILTER (WHERE due_at < now()), count(*) FILTER (WHERE failures > 0),
+       coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE due_at < now())), 0)::float8
+  FROM ops.market_polls GROUP BY dataset, venue ORDER BY dataset, venue
+"""
+_PROGRESS = """
+SELECT dataset, venue, count(*), extract(epoch FROM max(updated_at))::float8
+  FROM ops.collected_ranges GROUP BY dataset, venue ORDER BY dataset, venue
+"""
+_QUARANTINE = (
+    "SELECT dataset, count(*), sum(occurrences)::float8 FROM quality.quarantine GROUP BY dataset ORDER BY dataset"
+)
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A provider and its breaker.
+
+    Args:
+        breaker: closed, open or half-open.
+        failures: In a row, when the breaker last changed.
+        requests: Sent since the first one.
+        throttled: Of them refused as too many.
+        latency_seconds: Typical time to an answer; None before the first.
+    """
+
+    provider: str
+    breaker: str
+    failures: int
+    requests: int
+    throttled: int
+    latency_seconds: float | None
+
+
+@dataclass(frozen=True)
+class Polls:
+    """Markets of a dataset and venue that are asked by turns.
+
+    Args:
+        markets: How many.
+        overdue: Of them due and not asked yet.
+        failing: Of them with a failure last.
+        longest_overdue_seconds: How long the first of the due ones has waited.
+    """
+
+    dataset: str
+    venue: str
+    markets: int
+    overdue: int
+    failing: int
+    longest_overdue_seconds: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a dataset has been collected of a venue.
+
+    Args:
+        series: How many.
+        succeeded_at: When one of them last grew, seconds since 1970, UTC.
+    """
+
+    dataset: str
+    venue: str
+    series: int
+    succeeded_at: float
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Rows of a dataset in quarantine, and how often they came."""
+
+    dataset: str
+    rows: int
+    occurrences: float
+
+
+@dataclass(frozen=True)
+class Collection:
+    """All of it."""
+
+    providers: list[Provider]
+    polls: list[Polls]
+    progress: list[Progress]
+    refused: list[Refused]
+
+
+def read_collection(cursor: Cursor) -> Collection:
+    """How collecting goes now."""
+    cursor.execute(_PROVIDERS)
+    providers = [Provider(*row) for row in cursor.fetchall()]
+    cursor.execute(_POLLS)
+    polls = [Polls(*row) for row in cursor.fetchall()]
+    cursor.execute(_PROGRESS)
+    progress = [Progress(*row) for row in cursor.fetchall()]
+    cursor.execute(_QUARANTINE)
+    return Collection(providers, polls, progress, [Refused(*row) for row in cursor.fetchall()])
+
+
+__all__ = ["Collection", "Polls", "Progress", "Provider", "Refused", "read_collection"]

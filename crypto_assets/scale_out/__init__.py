@@ -1,0 +1,1 @@
+"""Runs on several machines: a Celery queue in Redis between Dagster's daemon and the workers that execute runs."""

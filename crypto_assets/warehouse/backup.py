@@ -1,0 +1,295 @@
+"""Saving everything: a dump of each database, with the hash of every row in the same moment, as one backup at its place.
+
+What belongs here: the order of the work. What does not: the place (backup_place.py), the programs (backup_tools.py), hashes
+(row_hashes.py), what the manifest says (backup_manifest.py), reading it back (backup_restore.py).
+
+Both databases are saved one after the other: the data first, then Dagster's runs and events, a moment later. Each is one
+snapshot in itself. One backup of a database works at a time, whoever starts it; it ends with its process, and so does pg_dump.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.warehouse.backup_catalog import facts_of, origin_of, server_version
+from crypto_assets.warehouse.backup_files import marks_of
+from crypto_assets.warehouse.backup_log import FAILED, SUCCEEDED, BackupNote, write_note
+from crypto_assets.warehouse.backup_manifest import (
+    CONFIG,
+    DAGSTER,
+    DATA,
+    FORMAT,
+    MANIFEST,
+    BackupError,
+    DatabaseKind,
+    DatabaseMark,
+    FileMark,
+    Manifest,
+    manifest_bytes,
+    name_of,
+)
+from crypto_assets.warehouse.backup_models import copy_models
+from crypto_assets.warehouse.backup_place import BackupPlace
+from crypto_assets.warehouse.backup_tools import DumpDisturbed, find_tools
+from crypto_assets.warehouse.connection import NotMigrated, Warehouse
+from crypto_assets.warehouse.lease import LeaseTaken, lease
+from crypto_assets.warehouse.row_hashes import frozen, hashing
+
+log = structlog.get_logger(__name__)
+
+LEASE = "backup"
+_ATTEMPTS = 3  # a day of quotes is dropped within a second; three times in a row something else goes on
+
+type Tell = Callable[[str], None]
+
+
+class BackupAtWork(BackupError):
+    """Another process is making a backup of the same database."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What is saved.
+
+    Args:
+        profile: Whose databases they are.
+        data: The data.
+        dagster: Dagster's runs and events; None to leave them out.
+        config: Files that are kept as they are, by the name that they get.
+        models: The store of artefacts; None to leave it out.
+        staging: Folder of this machine to write in where backups go elsewhere.
+        binaries: CRYPTO_ASSETS_POSTGRES_BIN.
+        notes: What is left out, and why.
+    """
+
+    profile: str
+    data: Warehouse
+    dagster: Warehouse | None
+    config: dict[str, Path]
+    models: str | None
+    staging: Path
+    binaries: Path | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def databases(self) -> list[tuple[DatabaseKind, Warehouse]]:
+        """By kind, in the order in which they are saved."""
+        data: list[tuple[DatabaseKind, Warehouse]] = [(DATA, self.data)]
+        return data if self.dagster is None else [*data, (DAGSTER, self.dagster)]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A backup that was made and verified.
+
+    Args:
+        notes: What is worth knowing: files left out, tables that are not logged.
+        deleted: Older ones that went.
+        remains: What killed runs had left, and was removed.
+        seconds: From the start to the last deletion.
+    """
+
+    name: str
+    place: str
+    manifest: Manifest
+    notes: tuple[str, ...]
+    deleted: tuple[str, ...]
+    remains: tuple[str, ...]
+    seconds: float
+
+
+@dataclass
+class _Work:
+    """What a run has found out so far."""
+
+    saved: Saved
+    place: BackupPlace
+    jobs: int
+    tell: Tell
+    origin: str
+    started_at: datetime
+    notes: list[str] = field(default_factory=list)
+
+
+def back_up(saved: Saved, place: BackupPlace, *, jobs: int, keep: int, tell: Tell = lambda _: None) -> Made:
+    """Make a backup, verify it, note it in ops.backups, and delete those that are more than are kept.
+
+    Args:
+        jobs: Tables that are dumped at the same time, and as many that are hashed.
+        keep: So many whole ones of this database stay.
+        tell: Called with what is being done.
+
+    Raises:
+        BackupAtWork: another process is at it.
+        ToolsMissing, ToolFailed: pg_dump is not there, too old, or gave up.
+        PlaceUnusable: the place cannot be written.
+        BackupAltered: what was written is not what is read; nothing older was deleted.
+        DatabaseUnreachable: no connection, or it broke.
+    """
+    began = time.monotonic()
+    with _alone(saved.data):
+        work = _begin(saved, place, jobs, tell)
+        try:
+            remains = place.clean(work.origin, saved.staging)
+            name, manifest = _write(work)
+            tell("verifying")
+            place.verify(name)
+            deleted = _rotate(place, saved.profile, work.origin, keep)
+        except CryptoAssetsError as error:
+            _note(saved.data, _failed(work, began, error))
+            raise
+        seconds = time.monotonic() - began
+        tables = sum(len(mark.tables) for mark in manifest.databases.values())
+        _note(
+            saved.data,
+            BackupNote(work.started_at, datetime.now(UTC), SUCCEEDED, name, str(place), manifest.bytes, tables,
+                       manifest.rows, seconds),
+        )  # fmt: skip
+    return Made(name, str(place), manifest, tuple(work.notes), tuple(deleted), tuple(remains), seconds)
+
+
+@contextmanager
+def _alone(warehouse: Warehouse) -> Iterator[None]:
+    try:
+        with lease(warehouse, LEASE, wait=False):
+            yield
+    except LeaseTaken:
+        raise BackupAtWork(
+            f"Another process is making a backup of {warehouse.place}", way_out="Wait until it has finished."
+        ) from None
+
+
+def _begin(saved: Saved, place: BackupPlace, jobs: int, tell: Tell) -> _Work:
+    with saved.data.connect() as connection, connection.cursor() as cursor:
+        return _Work(saved, place, jobs, tell, origin_of(cursor), datetime.now(UTC), [*saved.notes])
+
+
+def _write(work: _Work) -> tuple[str, Manifest]:
+    """Write all parts into a hidden folder and publish it."""
+    folder = work.place.unfinished(work.origin, work.saved.staging)
+    try:
+        databases = {kind: _save(work, kind, warehouse, folder / kind) for kind, warehouse in work.saved.databases}
+        _copy_files(work, folder)
+        work.tell("hashing files")
+        manifest = _manifest(work, databases, marks_of(folder))
+        content = manifest_bytes(manifest)
+        (folder / MANIFEST).write_bytes(content)
+        name = name_of(manifest, content)
+        work.tell("storing")
+        work.place.publish(folder, name, work.origin)
+    finally:
+        if folder.exists():
+            shutil.rmtree(folder)
+    return name, manifest
+
+
+def _save(work: _Work, kind: DatabaseKind, warehouse: Warehouse, folder: Path) -> DatabaseMark:
+    for attempt in range(_ATTEMPTS):
+        try:
+            return _dumped(work, kind, warehouse, folder)
+        except DumpDisturbed as error:
+            if attempt + 1 == _ATTEMPTS:
+                raise
+            log.warning("the dump is begun again", database=kind, because=error.problem)
+            shutil.rmtree(folder, ignore_errors=True)
+    raise AssertionError("unreachable")
+
+
+def _dumped(work: _Work, kind: DatabaseKind, warehouse: Warehouse, folder: Path) -> DatabaseMark:
+    """One snapshot of a database, dumped and hashed at the same time."""
+    began = time.monotonic()
+    with frozen(warehouse) as moment:
+        facts, server = facts_of(moment.cursor), server_version(moment.cursor)
+        major = int(server.split(".", maxsplit=1)[0])
+        tools = find_tools(major, work.saved.binaries)
+        if tools.major > major:
+            work.notes.append(
+                f"{kind} is of PostgreSQL {server}, saved by pg_dump {tools.version}: restore it into that or newer"
+            )
+        work.tell(f"{kind}: {len(moment.tables)} tables")
+        with hashing(warehouse, moment.tables, work.jobs, moment.snapshot) as hashes:
+            tools.dump(warehouse.url, folder, snapshot=moment.snapshot, jobs=work.jobs, compression=tools.compression())
+            tables = hashes.marks()
+    work.notes += [f"{one.table} is unlogged: saved, and empty after a crash" for one in tables if one.is_unlogged]
+    return DatabaseMark(
+        database=warehouse.place.rpartition("/")[2],
+        server=server,
+        program=tools.version,
+        snapshot_at=moment.at,
+        seconds=round(time.monotonic() - began, 3),
+        tables=tables,
+        migrations=facts.migrations,
+        extensions=facts.extensions,
+        roles=facts.roles,
+        grants=facts.grants,
+        default_grants=facts.default_grants,
+        database_grants=facts.database_grants,
+    )
+
+
+def _copy_files(work: _Work, folder: Path) -> None:
+    for name, path in work.saved.config.items():
+        target = folder / CONFIG / name
+        target.parent.mkdir(exist_ok=True)
+        try:
+            shutil.copyfile(path, target)
+        except FileNotFoundError:
+            work.notes.append(f"{path.name} is not in it: there is none")
+    if work.saved.models is not None:
+        left = copy_models(work.saved.models, folder)
+        work.notes += [f"{name} is not in it: no artefact's file" for name in left]
+
+
+def _manifest(work: _Work, databases: dict[DatabaseKind, DatabaseMark], files: dict[str, FileMark]) -> Manifest:
+    return Manifest(
+        format=FORMAT,
+        profile=work.saved.profile,
+        origin=work.origin,
+        code=importlib.metadata.version("crypto-assets"),
+        started_at=work.started_at,
+        finished_at=datetime.now(UTC),
+        databases=databases,
+        files=files,
+    )
+
+
+def _rotate(place: BackupPlace, profile: str, origin: str, keep: int) -> list[str]:
+    """Delete what is older than the newest `keep` whole backups of this database; the newest of them was just verified."""
+    mine = [one for one in place.listed(profile) if one.manifest is not None and one.manifest.origin == origin]
+    whole = [one.name for one in mine if not one.problem]
+    if len(whole) <= keep:
+        return []
+    kept = {one.name for one in mine[: mine.index(next(one for one in mine if one.name == whole[keep - 1])) + 1]}
+    gone = [one.name for one in mine if one.name not in kept]
+    for name in reversed(gone):  # the oldest first
+        place.remove(name, origin)
+    return gone
+
+
+def _failed(work: _Work, began: float, error: CryptoAssetsError) -> BackupNote:
+    return BackupNote(
+        work.started_at, datetime.now(UTC), FAILED, "", str(work.place), seconds=time.monotonic() - began,
+        error=error.problem,
+    )  # fmt: skip
+
+
+def _note(warehouse: Warehouse, note: BackupNote) -> None:
+    """Keep it; a database of an older version has no table for it, and one that is away keeps nothing."""
+    try:
+        write_note(warehouse, note)
+    except NotMigrated as error:
+        log.warning("the backup is not noted in ops.backups", because=error.problem)
+    except CryptoAssetsError as error:
+        if note.state == SUCCEEDED:
+            raise
+        log.warning("the failed backup is not noted in ops.backups", because=error.problem)

@@ -1,0 +1,78 @@
+"""Prometheus' and Grafana's files: valid by their own tools, and each alert tried."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+DEPLOY = Path(__file__).parents[1] / "deploy"
+PROMETHEUS, GRAFANA = DEPLOY / "prometheus", DEPLOY / "grafana"
+needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool: apt-get install prometheus")
+
+
+def alerts() -> list[dict[str, object]]:
+    rules = yaml.safe_load((PROMETHEUS / "rules.yml").read_text())
+    return [rule for group in rules["groups"] for rule in group["rules"]]
+
+
+@needs_promtool
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "rules", "rules.yml"),
+        ("test", "rules", "rules_test.yml"),
+        ("check", "config", "prometheus.yml"),
+        ("check", "config", "prometheus.local.yml"),
+    ],
+    ids=" ".join,
+)
+def test_promtool_is_content(arguments: tuple[str, ...]) -> None:
+    told = subprocess.run(
+        ["promtool", *arguments], cwd=PROMETHEUS, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_each_alert_says_what_is_wrong_what_to_do_and_how_grave_it_is() -> None:
+    names = [str(rule["alert"]) for rule in alerts()]
+    assert len(names) == len(set(names)) > 15
+    for rule in alerts():
+        labels, told = rule["labels"], rule["annotations"]
+        assert isinstance(labels, dict)
+        assert isinstance(told, dict)
+        assert labels["severity"] in {"critical", "warning"}, rule
+        assert told["summary"].endswith("."), rule
+        assert len(told["runbook"]) > 60, rule
+
+
+def test_each_alert_is_tried() -> None:
+    tried = (PROMETHEUS / "rules_test.yml").read_text()
+    named = re.findall(r'alertname(?:="|: )(\w+)', tried)
+    assert {str(rule["alert"]) for rule in alerts()} == set(named)
+
+
+def test_grafana_is_given_a_board_whose_panels_lie_side_by_side() -> None:
+    source = yaml.safe_load((GRAFANA / "datasources" / "prometheus.yaml").read_text())["datasources"][0]
+    folder = yaml.safe_load((GRAFANA / "dashboards" / "provider.yaml").read_text())["providers"][0]["options"]["path"]
+    assert folder == "/etc/grafana/provisioning/dashboards"
+    board = json.loads((GRAFANA / "dashboards" / "crypto_assets.json").read_text())
+    assert (board["timezone"], board["uid"]) == ("utc", "crypto_assets")
+    panels = board["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels) > 30
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken, panel["title"]
+        assert max(x for x, _ in cells) < 24, panel["title"]
+        taken |= cells
+        if panel["type"] != "row":
+            assert panel["datasource"]["uid"] == source["uid"]
+            assert all(one["expr"] and one["datasource"]["uid"] == source["uid"] for one in panel["targets"])
+            assert panel["fieldConfig"]["defaults"]["unit"]
