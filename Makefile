@@ -17,7 +17,7 @@ RUN := $(BIN)/crypto-assets
 # Where this is set every process compiles all it imports anew: half the time of a short command, a third of the tests'.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up down test test-qlib check bench bench-collect bench-pools bench-sentiment bench-stream bench-features bench-models bench-exports bench-backup bench-truth bench-soak bench-scale-out lock clean
+.PHONY: help demo up down test test-qlib check bench bench-collect bench-pools bench-sentiment bench-stream bench-features bench-models bench-exports bench-backup bench-truth bench-soak bench-scale-out docs lock clean
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 13
 
@@ -41,6 +41,11 @@ test-qlib: $(VENV)/.dev ## Let Qlib itself read an export back, in an environmen
 	@$(UV) pip install --quiet --python .venv-qlib/bin/python --no-deps pyqlib==0.9.7
 	@$(UV) pip install --quiet --python .venv-qlib/bin/python $(QLIB_NEEDS)
 	@$(BIN)/python -m pytest -q crypto_assets_tests/exports/test_qlib_export.py
+
+# The theme tells each build that MkDocs 2 will be another program; ours is pinned.
+docs: $(VENV)/.dev ## The documentation as a site in site/: warnings are errors, no network is asked
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "Open site/index.html"
 
 check: $(VENV)/.dev ## Lint, format, types, architecture
 	@$(BIN)/ruff check .

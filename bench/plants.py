@@ -51,7 +51,7 @@ class Size:
 
 
 FULL = Size(bars=40_000, holes_a_series=50, longest_hole=500, quiet_a_series=10, outages=4, kills=8, markets=7)
-SMALL = Size(bars=6_000, holes_a_series=5, longest_hole=120, quiet_a_series=2, outages=1, kills=2, markets=4)
+SMALL = Size(bars=4_500, holes_a_series=5, longest_hole=120, quiet_a_series=2, outages=1, kills=2, markets=4)
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,7 @@ def backup_schedules() -> list[dg.ScheduleDefinition]:
         context: dg.ScheduleEvaluationContext,
         universe_file: dg.ResourceParam[UniverseFile],
         warehouse: dg.ResourceParam[Warehouse],
+        backups: dg.ResourceParam[Backups],
     ) -> dg.RunRequest | dg.SkipReason:
         every_hours = universe_file.in_force().universe.backups.every_hours
         if not every_hours:
@@ -139,7 +140,7 @@ def backup_schedules() -> list[dg.ScheduleDefinition]:
         if is_at_work(context.instance, back_up_everything.name):
             return dg.SkipReason("The last backup is still at work.")
         now = context.scheduled_execution_time.astimezone(UTC)
-        notes = newest_notes(warehouse)
+        notes = newest_notes(warehouse, str(backups.place))  # one that somebody took elsewhere replaces none of ours
         last = notes.get(SUCCEEDED)
         if last is not None and now < (due := last.started_at + timedelta(hours=every_hours)) - _SLACK:
             return dg.SkipReason(f"The next backup is due at {due:%Y-%m-%d %H:%M} UTC.")

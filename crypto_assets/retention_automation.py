@@ -135,7 +135,9 @@ def retain(
     days: int | None = None,
     tell: Callable[[Verdict], None] = lambda _verdict: None,
 ) -> Round:
-    """Finish what an earlier round left, add up what is missing, then take out what may go.
+    """Add up what is missing, drop what may go, then finish what an earlier round left and archive.
+
+    Drops come first: the days of quotes fill the disk, whether the archive's place can be written or not.
 
     Args:
         days: In the place of stream.keep_days.
@@ -146,10 +148,13 @@ def retain(
         ArchiveUnavailable, FileDamaged: as for `carry_out`; what was done before stays done.
         DatabaseUnreachable, NotMigrated, ReadFailed: as for `sum_up`; what was done before stays done.
     """
-    finished = finish_detached(warehouse, archive, retainable_tables())
     summed = sum_up_missing(warehouse, universe, now, days)
     verdicts = plan_retention(warehouse, universe, now, days)
-    return Round(carry_out(warehouse, verdicts, archive, tell=tell), summed, finished)
+    dropped = carry_out(warehouse, [one for one in verdicts if one.then == "drop"], archive, tell=tell)
+    finished = finish_detached(warehouse, archive, retainable_tables())
+    archived = carry_out(warehouse, [one for one in verdicts if one.then == "detach"], archive, tell=tell)
+    done = sorted([*dropped, *archived], key=lambda one: (one.partition.table.fullname, one.partition.span))
+    return Round(done, summed, finished)
 
 
 class RetentionConfig(dg.Config):

@@ -33,7 +33,6 @@ _LEARNED_FROM = """
 SELECT model, version FROM models.registry
  WHERE state = 'champion' AND trained_from < %s AND trained_to > %s ORDER BY model LIMIT 1
 """
-_FROZEN_FROM = "SELECT name FROM ops.training_sets WHERE starts_at < %s AND ends_at > %s ORDER BY name LIMIT 1"
 
 
 def guards_of(universe: Universe, tables: Collection[str], dropped: Collection[str], now: datetime) -> Guards:
@@ -89,16 +88,12 @@ def bars_asked_for(warehouse: Warehouse, partition: Partition) -> str:
 
 
 def learned_from(warehouse: Warehouse, partition: Partition) -> str:
-    """A champion or a training set was made of it, and could not be made again."""
+    """A champion was made of it, and could not be made again; training sets are rebuilt from bars and their like."""
     start, end = partition.span
     with warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute(_LEARNED_FROM, (end, start))
         row = cursor.fetchone()
-        if row:
-            return f"the champion {row[0]} {row[1]} learned from it: detach keeps that repeatable"
-        cursor.execute(_FROZEN_FROM, (end, start))
-        row = cursor.fetchone()
-    return f"the training set {row[0]} was made of it: detach keeps it verifiable" if row else ""
+    return f"the champion {row[0]} {row[1]} learned from it: detach keeps that repeatable" if row else ""
 
 
 def _needed_by_features(until: datetime) -> Guard:

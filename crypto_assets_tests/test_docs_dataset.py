@@ -1,4 +1,4 @@
-"""The dataset of docs/extend.md, made from the page: found, migrated, materialized, checked, exported to the client."""
+"""The dataset of docs/extend.md, made from the page: found, migrated, materialized and checked."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import Table
+from sqlalchemy import Table, select
 
 import crypto_assets.datasets.features
 from crypto_assets import automation
-from crypto_assets.client import connect
 from crypto_assets.definitions import build_definitions
+from crypto_assets.partitions import grids_of
 from crypto_assets.schema.columns import METADATA
 from crypto_assets.settings import Settings
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.migrate import migrate
+from crypto_assets.warehouse.read import read_frame
 from crypto_assets_tests.markets import START, store, walk, without
 from crypto_assets_tests.test_definitions import (
     test_every_dataset_has_card_key_freshness_automation_units_times_and_checks as conforms,
@@ -33,7 +34,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extend.md").read_text()
 FILES = dict(re.findall(r'^```\w+ title="([^"]+)"\n(.*?)^```$', PAGE, re.S | re.M))
 PACKAGE = "crypto_assets.datasets.features.day_ranges"
-DATASET, TABLE = "features/day_ranges", "features.day_ranges"
+TABLE = "features.day_ranges"
 UNIVERSE = "history_from: 2024-01-01\nvenues: {binance: {markets: [BTC/USDT], timeframes: [1h]}}\n"
 HOURS = 60  # two days and a half; of the second day an hour is missing
 
@@ -104,14 +105,17 @@ def test_it_is_found_conforms_is_materialized_and_keeps_its_checks(
     conforms(definitions)
     bars = walk(HOURS)
     store(migrated, without(bars, (30, 31)), "BTC/USDT")
-    node = definitions.resolve_assets_def(dg.AssetKey(DATASET.split("/")))
-    checks = [one for one in definitions.asset_checks or () if one.check_key.asset_key == node.key]  # type: ignore[union-attr]
-    done = dg.materialize([node, *checks], partition_key="2024-01-01|binance", resources=definitions.resources)
+    asset, checks = (importlib.import_module(f"{PACKAGE}.{part}") for part in ("asset", "checks"))
+    grids = grids_of(START.date(), ["binance"], ["solana"])
+    done = dg.materialize(
+        [asset.build_asset(grids), *checks.CHECKS],
+        partition_key="2024-01-01|binance",
+        resources=definitions.resources,
+    )
     assert done.success
     verdicts = {one.check_name: one.passed for one in done.get_asset_check_evaluations()}
     assert verdicts == {"key_is_unique": True, "ranges_not_negative": True, "days_are_known_at_their_end": True}
-    with connect(migrated.url) as client:
-        rows = client.rows(DATASET)
+    rows = read_frame(migrated, select(table()))
     # Of 60 hours the first day is whole; the second lacks an hour, the third its end.
     first_day = 100 * (bars.high[:24].max() / bars.low[:24].min() - 1)
     assert rows["opened_at"].tolist() == [pd.Timestamp(START)]

@@ -22,10 +22,19 @@ from crypto_assets.datasets.models.registry.asset import POOL as MODELS
 
 @contextmanager
 def dagster_instance(environment: Environment) -> Iterator[dg.DagsterInstance]:
-    """The instance of the environment's profile."""
-    os.environ.update(environment.variables())  # DagsterInstance.get() reads DAGSTER_HOME and what dagster.yaml names
-    with dg.DagsterInstance.get() as instance:
-        yield instance
+    """The instance of the environment's profile; until it is closed this process and its children have the environment."""
+    told = environment.variables()
+    before = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)  # DagsterInstance.get() reads DAGSTER_HOME and what dagster.yaml names
+    try:
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def prepare_instance(environment: Environment) -> None:

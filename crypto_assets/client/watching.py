@@ -123,7 +123,7 @@ class Follower[V: LatestValue]:
         asked = datetime.now(UTC)
         rows = read_arrow(self._source.warehouse, self._statement(asked)).to_pylist()
         self._since = asked
-        for row in rows:
+        for row in reversed(rows):
             value = self._stored.make(row)
             if self._is_news(value):
                 yield Found(value, "postgres", asked, why)
@@ -136,7 +136,8 @@ class Follower[V: LatestValue]:
         at = table.c[self._stored.time]
         since = self._since - _COMMITTED_WITHIN
         chosen = chosen.where(at > asked - _LOOKED_AT[self._kind], table.c.ingested_at > since)
-        return chosen.order_by(at).limit(_MOST_ROWS)
+        # Where they are too many, the newest count: of the oldest nobody would ever catch up.
+        return chosen.order_by(at.desc()).limit(_MOST_ROWS)
 
     def _is_news(self, value: V) -> bool:
         name = value.name

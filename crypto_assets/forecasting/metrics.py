@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from scipy.special import stdtrit  # type: ignore[import-untyped]  # scikit-learn brings SciPy
 
 from crypto_assets.forecasting.frame import Floats, Rows
 
@@ -125,6 +124,9 @@ def _stretch(blocks: float) -> float:
     """How much wider an interval is for so few blocks: infinite below two."""
     if blocks < 2:
         return math.inf
+    # Half a second of imports, which every process that loads the definitions would pay. scikit-learn brings SciPy.
+    from scipy.special import stdtrit  # type: ignore[import-untyped]  # noqa: PLC0415
+
     end = (1 + LEVEL) / 2
     return float(math.sqrt(blocks / (blocks - 1)) * stdtrit(blocks - 1, end) / NormalDist().inv_cdf(end))
 

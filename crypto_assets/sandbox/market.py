@@ -55,6 +55,7 @@ SCALES_MINUTES = (1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144)
 MINUTE_SIGMA = 0.00045
 VENUE_SIGMA = 0.00015
 BLOCK_MINUTES = 64 * 1440
+STRETCH_MINUTES = 8 * 1440  # made at a time: more leave the processor's cache, which takes a third as long again
 DEFAULT_MARKETS: Mapping[str, Sequence[str]] = {
     **dict.fromkeys(
         ("binance", "mexc", "gate", "okx"),
@@ -145,8 +146,12 @@ class SeededMarket:
 
     def _compute(self, venue: str, symbol: str, length_ms: int, first_ms: int) -> BarColumns:
         """A block of bars as they are once all are closed: a stretch that every request for it can share."""
-        minutes = _minutes(self._seed, venue, symbol, first_ms, first_ms + _block_ms(length_ms))
-        return aggregate(minutes, length_ms)
+        last_ms, stretch = first_ms + _block_ms(length_ms), max(1, STRETCH_MINUTES * MINUTE_MS // length_ms) * length_ms
+        made = (
+            aggregate(_minutes(self._seed, venue, symbol, at, min(at + stretch, last_ms)), length_ms)
+            for at in range(first_ms, last_ms, stretch)
+        )
+        return join(list(made))
 
 
 def _block_ms(length_ms: int) -> int:

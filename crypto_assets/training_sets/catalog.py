@@ -188,6 +188,20 @@ def mark(warehouse: Warehouse, name: str, state: SetState) -> None:
         )
 
 
+def mark_whole(warehouse: Warehouse, name: str) -> None:
+    """Note that the files of a set are whole; of its rows that says nothing, so what was found of them stays.
+
+    Raises:
+        DatabaseUnreachable: no connection.
+    """
+    with warehouse.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE ops.training_sets SET state = CASE state WHEN %s THEN %s ELSE state END,"
+            " verified_at = clock_timestamp() WHERE name = %s",
+            (SetState.DAMAGED.value, SetState.CREATED.value, name),
+        )
+
+
 def strike(warehouse: Warehouse, name: str) -> None:
     """Take the row of a set away.
 
@@ -243,5 +257,6 @@ def _frame(source: Warehouse | Reader, statement: Statement) -> pd.DataFrame:
 
 
 __all__ = [
-    "Listed", "NamedBy", "all_sets", "alone", "enter", "find", "listed", "mark", "named_by", "refuse_used", "strike", "taken",
+    "Listed", "NamedBy", "all_sets", "alone", "enter", "find", "listed", "mark", "mark_whole", "named_by", "refuse_used",
+    "strike", "taken",
 ]  # fmt: skip

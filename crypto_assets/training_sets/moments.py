@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from crypto_assets.training_sets.refusals import SetRefused
@@ -19,13 +20,35 @@ from crypto_assets.warehouse.connection import Warehouse
 # A round of collecting writes for some seconds; a month's backfill of a venue for half a minute at most.
 PATIENCE_SECONDS = 30.0
 _PAUSE_SECONDS = 0.25
-# The clock stands before the beginning of every transaction that goes on, but for our own. Sessions of other users show their
-# beginnings to members of pg_read_all_stats alone.
+# The clock is looked at first, and then before the beginning of every transaction that goes on, but for our own.
+_CLOCK = "SELECT clock_timestamp()"
 _SETTLED = """
-SELECT clock_timestamp(), min(xact_start) - interval '1 microsecond'
+SELECT min(xact_start) - interval '1 microsecond'
   FROM pg_stat_activity
  WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
+# Sessions of other users show their beginnings to members of pg_read_all_stats alone; that they hold a transaction, and which,
+# the locks show to everybody.
+_UNSEEN = """
+SELECT l.virtualxid FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+ WHERE l.locktype = 'virtualxid' AND l.granted
+   AND a.datname = current_database() AND a.backend_type IS NULL AND a.usesysid IS NOT NULL
+"""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What the database says now.
+
+    Args:
+        now: Its clock, UTC.
+        settled: Before the beginning of every transaction whose beginning is seen, UTC.
+        unseen: Transactions that go on and whose beginnings are not.
+    """
+
+    now: datetime
+    settled: datetime
+    unseen: frozenset[str]
 
 
 def settle(
@@ -50,35 +73,51 @@ def settle(
         DatabaseUnreachable: no connection.
     """
     waited = 0.0
+    look = first = _read(warehouse)
+    unseen = first.unseen  # those of them that began before the first look
     while True:
-        now, settled = _read(warehouse)
-        if at is None or at <= settled:
+        settled = min(look.settled, first.now)
+        if not unseen and (at is None or at <= settled):
             return settled if at is None else at.astimezone(UTC)
-        if at > now:
+        if at is not None and at > look.now:
             raise SetRefused(
-                f"By {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC nothing stands yet: it is {now:%H:%M:%S} of"
-                f" {now:%Y-%m-%d}, by the database's clock",
+                f"By {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC nothing stands yet: it is {look.now:%H:%M:%S} of"
+                f" {look.now:%Y-%m-%d}, by the database's clock",
                 way_out="--as-of means when rows were stored, not when the market traded; leave it out for now.",
             )
         if waited >= patience:
-            raise SetRefused(
-                f"A transaction that began at {settled:%Y-%m-%d %H:%M:%S} UTC goes on and may still add rows of before"
-                f" {at.astimezone(UTC):%H:%M:%S}",
-                way_out=f"Wait for it, or say --as-of {settled.isoformat()} or earlier.",
-            )
+            raise _goes_on(at or first.now, settled, bool(unseen))
         sleep(_PAUSE_SECONDS)
         waited += _PAUSE_SECONDS
+        look = _read(warehouse)
+        unseen &= look.unseen
 
 
-def _read(warehouse: Warehouse) -> tuple[datetime, datetime]:
-    """The database's clock, and the last moment that is settled; UTC."""
+def _goes_on(at: datetime, settled: datetime, is_unseen: bool) -> SetRefused:
+    if is_unseen:
+        return SetRefused(
+            f"A transaction of another user goes on, and may still add rows of before {at.astimezone(UTC):%H:%M:%S}",
+            way_out="Wait for it. Whether it matters only members of pg_read_all_stats see: have that granted to this user.",
+        )
+    return SetRefused(
+        f"A transaction that began at {settled:%Y-%m-%d %H:%M:%S} UTC goes on and may still add rows of before"
+        f" {at.astimezone(UTC):%H:%M:%S}",
+        way_out=f"Wait for it, or say --as-of {settled.isoformat()} or earlier.",
+    )
+
+
+def _read(warehouse: Warehouse) -> _Look:
     with warehouse.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(_SETTLED)
+        cursor.execute(_CLOCK)
         row = cursor.fetchone()
-    if row is None:  # an aggregate always has a row
+        cursor.execute(_SETTLED)
+        [before] = cursor.fetchone() or [None]
+        cursor.execute(_UNSEEN)
+        unseen = frozenset(str(one) for (one,) in cursor.fetchall())
+    if row is None:  # a function always has a value
         raise SetRefused("The database told no time")
-    now, before = row
-    return now.astimezone(UTC), min(now, before or now).astimezone(UTC)
+    [now] = row
+    return _Look(now.astimezone(UTC), min(now, before or now).astimezone(UTC), unseen)
 
 
 __all__ = ["PATIENCE_SECONDS", "settle"]

@@ -95,7 +95,7 @@ def pieces(warehouse: Warehouse, question: Question) -> Iterator[Piece]:
     features = tuple(FEATURES[name] for name in question.columns if name in FEATURES)
     dex = _rules(question)
     needed = [name for one in FEATURE_SETS if set(features) & set(one.features) for name in one.inputs]
-    _refuse_what_is_away(warehouse, question)
+    _refuse_what_is_away(warehouse, question, needed)
     by_venue: dict[str, list[SeriesKey]] = {}
     for one in question.series:
         by_venue.setdefault(one.venue, []).append(SeriesKey(BARS, one.venue, one.symbol, question.timeframe))
@@ -114,13 +114,15 @@ def pieces(warehouse: Warehouse, question: Question) -> Iterator[Piece]:
             yield from (one for one in in_threads(warehouse, tasks, build, as_of=question.as_of) if len(one))
 
 
-def _refuse_what_is_away(warehouse: Warehouse, question: Question) -> None:
-    """Rows that retention took out of their tables are no rows that never were."""
-    reach = max(HORIZONS) * TIMEFRAME_LENGTH[question.timeframe]
-    first = min(block.history_from for block in blocks_of(question.start, question.end, question.timeframe))
+def _refuse_what_is_away(warehouse: Warehouse, question: Question, needed: Sequence[str]) -> None:
+    """Rows that retention took out of their tables are no rows that never were; inputs reach back behind the first bar, too."""
+    ahead = max(HORIZONS) * TIMEFRAME_LENGTH[question.timeframe]
+    blocks = blocks_of(question.start, question.end, question.timeframe)
+    first = min(block.history_from for block in blocks)
+    reached = [INPUTS[name].reach(block, question.timeframe) for name in needed for block in blocks]
     with warehouse.connect() as connection:
-        refuse_away(connection, [ohlcv.fullname], (first, question.end + reach))
-        refuse_away(connection, SOURCE_TABLES, (question.start, question.end))
+        refuse_away(connection, [ohlcv.fullname], (first, question.end + ahead))
+        refuse_away(connection, SOURCE_TABLES, (min([question.start, *reached]), question.end))
 
 
 def steps_of(question: Question) -> int:

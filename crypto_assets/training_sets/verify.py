@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from crypto_assets.schema.training_sets import SetState
-from crypto_assets.training_sets.catalog import mark
+from crypto_assets.training_sets.catalog import mark, mark_whole
 from crypto_assets.training_sets.code import code_said
 from crypto_assets.training_sets.columns import Kind, SetColumn, columns_of
 from crypto_assets.training_sets.loading import OpenedFile, TrainingSet
@@ -87,7 +87,7 @@ def verify(warehouse: Warehouse, chosen: TrainingSet, *, files_only: bool = Fals
     Args:
         warehouse: What it was made from.
         chosen: The set, with the manifest that the catalog knows.
-        files_only: Rebuild nothing.
+        files_only: Rebuild nothing; whole files leave the catalog's word on the rows as it is.
         tell: Is told of each market's year.
 
     Raises:
@@ -98,7 +98,10 @@ def verify(warehouse: Warehouse, chosen: TrainingSet, *, files_only: bool = Fals
     found = Verification(
         chosen.name, list(chosen.damaged()), row_hash=manifest.row_hash.sha256, notices=_notices(chosen)
     )
-    if not found.damaged and not files_only:
+    if files_only and not found.damaged:
+        mark_whole(warehouse, chosen.name)
+        return found
+    if not found.damaged:
         _compare(warehouse, chosen, found, tell)
     mark(warehouse, chosen.name, found.state)
     return found

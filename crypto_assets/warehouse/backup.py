@@ -39,7 +39,7 @@ from crypto_assets.warehouse.backup_manifest import (
     name_of,
 )
 from crypto_assets.warehouse.backup_models import copy_models
-from crypto_assets.warehouse.backup_place import BackupPlace
+from crypto_assets.warehouse.backup_place import BackupPlace, PlaceUnusable
 from crypto_assets.warehouse.backup_tools import DumpDisturbed, find_tools
 from crypto_assets.warehouse.connection import NotMigrated, Warehouse
 from crypto_assets.warehouse.lease import LeaseTaken, lease
@@ -187,6 +187,11 @@ def _write(work: _Work) -> tuple[str, Manifest]:
         name = name_of(manifest, content)
         work.tell("storing")
         work.place.publish(folder, name, work.origin)
+    except OSError as error:  # a full disk, or a file that may not be read
+        raise PlaceUnusable(
+            f"The backup cannot be written: {error.filename or folder.parent}: {error.strerror or type(error).__name__}",
+            way_out="See whether there is room, and whether that may be read and written; older backups are as they were.",
+        ) from error
     finally:
         if folder.exists():
             shutil.rmtree(folder)
@@ -234,6 +239,7 @@ def _dumped(work: _Work, kind: DatabaseKind, warehouse: Warehouse, folder: Path)
         grants=facts.grants,
         default_grants=facts.default_grants,
         database_grants=facts.database_grants,
+        public_rights=facts.public_rights,
     )
 
 
@@ -264,13 +270,21 @@ def _manifest(work: _Work, databases: dict[DatabaseKind, DatabaseMark], files: d
 
 
 def _rotate(place: BackupPlace, profile: str, origin: str, keep: int) -> list[str]:
-    """Delete what is older than the newest `keep` whole backups of this database; the newest of them was just verified."""
-    mine = [one for one in place.listed(profile) if one.manifest is not None and one.manifest.origin == origin]
-    whole = [one.name for one in mine if not one.problem]
-    if len(whole) <= keep:
-        return []
-    kept = {one.name for one in mine[: mine.index(next(one for one in mine if one.name == whole[keep - 1])) + 1]}
-    gone = [one.name for one in mine if one.name not in kept]
+    """Delete what is older than `keep` whole backups of this database that hold as much; the newest was just verified.
+
+    One without Dagster's runs is no reason to let go one with them.
+    """
+    mine = [(one, one.manifest) for one in place.listed(profile) if one.manifest is not None]
+    mine = [(one, manifest) for one, manifest in mine if manifest.origin == origin]
+    gone = []
+    for number, (one, manifest) in enumerate(mine):
+        newer = [
+            other
+            for other, held in mine[:number]
+            if not other.problem and held.databases.keys() >= manifest.databases.keys()
+        ]
+        if len(newer) >= keep:
+            gone.append(one.name)
     for name in reversed(gone):  # the oldest first
         place.remove(name, origin)
     return gone

@@ -17,7 +17,13 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class under a function's name
 
-from crypto_assets.warehouse.backup_manifest import BackupError, DatabaseGrant, DatabaseMark, DefaultGrant
+from crypto_assets.warehouse.backup_manifest import (
+    BackupError,
+    DatabaseGrant,
+    DatabaseMark,
+    DatabaseRight,
+    DefaultGrant,
+)
 from crypto_assets.warehouse.connection import Warehouse
 
 # Made where they are missing, as the first migration does; nobody else's roles are.
@@ -59,6 +65,12 @@ SELECT r.rolname, given.privilege_type
   FROM pg_database d CROSS JOIN LATERAL aclexplode(d.datacl) AS given JOIN pg_roles r ON r.oid = given.grantee
  WHERE d.datname = current_database() AND given.grantee <> d.datdba ORDER BY 1, 2
 """
+# PostgreSQL lets everybody connect and make temporary tables unless told otherwise, as sql/0029 does; a dump does not say it.
+_PUBLIC_RIGHTS = """
+SELECT given.privilege_type
+  FROM pg_database d CROSS JOIN LATERAL aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) AS given
+ WHERE d.datname = current_database() AND given.grantee = 0 ORDER BY 1
+"""
 _EXTENSIONS = "SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
 _HELD = f"""
 SELECT * FROM (
@@ -92,6 +104,7 @@ class CatalogFacts:
     grants: tuple[str, ...]
     default_grants: tuple[DefaultGrant, ...]
     database_grants: tuple[DatabaseGrant, ...]
+    public_rights: tuple[DatabaseRight, ...]
 
 
 def facts_of(cursor: Cursor) -> CatalogFacts:
@@ -113,6 +126,7 @@ def facts_of(cursor: Cursor) -> CatalogFacts:
         grants=tuple(" ".join(one) for one in grants),
         default_grants=defaults,
         database_grants=database,
+        public_rights=tuple(row[0] for row in _rows(cursor, _PUBLIC_RIGHTS)),  # type: ignore[misc]
     )
 
 
@@ -194,6 +208,10 @@ def grant_the_rest(warehouse: Warehouse, mark: DatabaseMark) -> None:
         for given in mark.database_grants:
             statement = sql.SQL("GRANT {} ON DATABASE {} TO {}")
             cursor.execute(statement.format(sql.SQL(given.privilege), name, sql.Identifier(given.role)))
+        if mark.public_rights is not None:
+            cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
+            for right in mark.public_rights:
+                cursor.execute(sql.SQL("GRANT {} ON DATABASE {} TO PUBLIC").format(sql.SQL(right), name))
 
 
 def missing_grants(expected: DatabaseMark, found: CatalogFacts, owner: str) -> list[str]:

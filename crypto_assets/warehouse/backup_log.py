@@ -18,7 +18,7 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 _NEWEST = """
 SELECT DISTINCT ON (state) started_at, finished_at, state, name, place, bytes, table_count, row_count, seconds, error
-  FROM ops.backups ORDER BY state, started_at DESC
+  FROM ops.backups WHERE %(place)s::text IS NULL OR place = %(place)s ORDER BY state, started_at DESC
 """
 
 
@@ -61,15 +61,18 @@ def write_note(warehouse: Warehouse, note: BackupNote) -> None:
         cursor.execute(_WRITE, values)
 
 
-def newest_notes(warehouse: Warehouse) -> dict[str, BackupNote]:
+def newest_notes(warehouse: Warehouse, place: str | None = None) -> dict[str, BackupNote]:
     """The last that succeeded and the last that failed, by state.
+
+    Args:
+        place: Only of those that went there, as notes name it; None for all.
 
     Raises:
         DatabaseUnreachable: no connection.
         NotMigrated: the table is missing.
     """
     with warehouse.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(_NEWEST)
+        cursor.execute(_NEWEST, {"place": place})
         rows = cursor.fetchall()
     notes = [BackupNote(row[0].astimezone(UTC), row[1].astimezone(UTC), *row[2:]) for row in rows]
     return {note.state: note for note in notes}

@@ -36,6 +36,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 PgName = Annotated[str, StringConstraints(min_length=1, max_length=63)]
 Text = Annotated[str, StringConstraints(max_length=1000)]
 DatabaseKind = Literal["data", "dagster"]
+DatabaseRight = Literal["CONNECT", "CREATE", "TEMPORARY"]
 
 _NAME = re.compile(r"([a-z][a-z0-9_]{0,40})-(\d{8}T\d{6}Z)-([0-9a-f]{16})", re.ASCII)
 _TAKE_ANOTHER = "Take another backup: `crypto-assets backup list` shows them."
@@ -101,7 +102,7 @@ class DatabaseGrant(_Part):
     """What a role may do with the database itself; no dump of one database holds it."""
 
     role: PgName
-    privilege: Literal["CONNECT", "CREATE", "TEMPORARY"]
+    privilege: DatabaseRight
 
 
 class DatabaseMark(_Part):
@@ -119,6 +120,7 @@ class DatabaseMark(_Part):
         grants: A line each: kind, object, role, privilege.
         default_grants: What later objects grant by themselves.
         database_grants: What is granted on the database itself.
+        public_rights: What everybody may do with the database; None in backups that do not tell it.
     """
 
     database: PgName
@@ -133,6 +135,7 @@ class DatabaseMark(_Part):
     grants: tuple[Text, ...]
     default_grants: tuple[DefaultGrant, ...]
     database_grants: tuple[DatabaseGrant, ...]
+    public_rights: tuple[DatabaseRight, ...] | None = None
 
     @property
     def rows(self) -> int:

@@ -107,10 +107,14 @@ def finish_detached(warehouse: Warehouse, archive: Archive, tables: Sequence[Tab
     """
     known = {one.fullname: one for one in tables}
     left = [one for one in entries(warehouse) if one.outcome == "detached" and one.table in known]
+    finished = []
     for one in left:
         with lease(warehouse, f"archive {one.table}"):
-            _finish(warehouse, archive, known[one.table], one)
-    return left
+            # Whoever held the lease until now may have been at work on it: then it is done.
+            if one in entries(warehouse, one.table):
+                _finish(warehouse, archive, known[one.table], one)
+                finished.append(one)
+    return finished
 
 
 def write_rows(

@@ -29,7 +29,7 @@ from crypto_assets.universe_operations import TableRetention
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.copy_in import table_name
 from crypto_assets.warehouse.detached import entries, span_name
-from crypto_assets.warehouse.timescale import chunks_of, drop_chunks, is_hypertable
+from crypto_assets.warehouse.timescale import DROP_CHUNKS, chunks_of, is_hypertable
 
 ATTEMPTS = 20
 PAUSE_SECONDS = 1.0
@@ -194,9 +194,8 @@ def drop(warehouse: Warehouse, partition: Partition, sleep: Callable[[float], No
         RetentionRefused: PostgreSQL's own guard says that this is no day or year of ours that is over.
     """
     if partition.is_chunk:
-        with warehouse.connect() as connection, connection.cursor() as cursor:
-            drop_chunks(cursor, table_name(partition.table).as_string(connection), partition.span)
-        return partition.size
+        call = (DROP_CHUNKS, partition.span)
+        return partition.size if patiently(warehouse, partition.table, partition.name, call, sleep) else 0
     return patiently(warehouse, partition.table, partition.name, (_DROP, partition.span), sleep) or 0
 
 

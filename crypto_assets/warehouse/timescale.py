@@ -28,6 +28,8 @@ FOLDER = Path("optional") / "timescaledb"
 
 _AVAILABLE = "SELECT default_version, installed_version FROM pg_available_extensions WHERE name = %s"
 _PRELOADED = "SELECT current_setting('shared_preload_libraries', true)"
+# Drops the chunks of a hypertable that lie wholly within a span, and keeps book of it; table, start, end.
+DROP_CHUNKS = "SELECT ops.drop_chunks_within(%s::regclass, %s, %s)"
 _CHUNKS = """
 SELECT k.chunk_name, k.range_start, k.range_end,
        coalesce(pg_total_relation_size(format('%%I.%%I', k.chunk_schema, k.chunk_name)::regclass), 0)
@@ -125,11 +127,6 @@ def chunks_of(cursor: Cursor, table: str) -> list[tuple[str, Span, int]]:
     ]
 
 
-def drop_chunks(cursor: Cursor, table: str, span: Span) -> None:
-    """Drop the chunks of a hypertable that lie wholly within a span, and keep book of it."""
-    cursor.execute("SELECT ops.drop_chunks_within(%s::regclass, %s, %s)", (table, *span))
-
-
 def refuse_without(state: TimescaleState, place: str) -> None:
     """See that the extension can serve. Pure.
 
@@ -159,6 +156,13 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 __all__ = [
-    "TimescaleRefused", "TimescaleState", "TimescaleUnavailable",
-    "chunks_of", "drop_chunks", "is_hypertable", "refuse_without", "timescale_state", "use_timescale",
+    "DROP_CHUNKS",
+    "TimescaleRefused",
+    "TimescaleState",
+    "TimescaleUnavailable",
+    "chunks_of",
+    "is_hypertable",
+    "refuse_without",
+    "timescale_state",
+    "use_timescale",
 ]  # fmt: skip

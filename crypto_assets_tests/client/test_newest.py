@@ -22,6 +22,7 @@ from crypto_assets.client import (
     LatestScore,
     LatestTicker,
     LatestValue,
+    watching,
 )
 from crypto_assets.latest import asking
 from crypto_assets.latest.telling import LatestValues
@@ -200,6 +201,18 @@ def test_without_redis_postgresql_is_asked_again_and_again(warehouse: Warehouse)
                 found = next(following)
             heard.append((found.value.at_us - second, found.origin))
     assert heard == [(0, "postgres"), (SECOND, "postgres")]
+
+
+def test_where_more_is_stored_than_is_taken_at_once_the_newest_come(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_MOST_ROWS", 2)
+    second = this_second()
+    for ago in (3, 2, 1, 0):
+        insert(warehouse, second - ago * SECOND)
+    with connect(warehouse.url) as client:
+        found = [*client.watch(LatestQuote, "mexc", "BTC/USDT", within=timedelta(seconds=0.01))]
+    assert [(one.value.at_us - second) // SECOND for one in found] == [-1, 0]
 
 
 def test_following_ends_after_its_time(filled: Warehouse) -> None:

@@ -142,6 +142,7 @@ def test_a_redis_that_dies_costs_a_counter_and_a_line_and_is_told_again_when_it_
         last = quote(bid="7")
         teller.put([last])
         eventually(mortal_redis.keys)
+        eventually(lambda: len(lines) == 2)
         assert teller.close()
     with LatestReader(mortal_redis.url, "live") as reader:
         assert reader.get(LatestQuote, "mexc", "BTC/USDT") == last

@@ -5,15 +5,20 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg2
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import make_url
 
+from crypto_assets.datasets.features.ml_features.catalog import FEATURE_SETS
 from crypto_assets.datasets.market.ohlcv.table import ohlcv
 from crypto_assets.datasets.models.registry.store import register
+from crypto_assets.schema.training_sets import SetState
 from crypto_assets.training_sets import catalog
 from crypto_assets.training_sets import create as module
 from crypto_assets.training_sets.catalog import all_sets, alone, enter, find, named_by, strike
@@ -236,6 +241,21 @@ def test_what_goes_in_time_is_said(shared_warehouse: Warehouse, tmp_path: Path) 
     ]
 
 
+def test_whole_files_are_no_word_on_rows_that_came_out_otherwise(warehouse: Warehouse, tmp_path: Path) -> None:
+    store(warehouse, walk(10, 1, start=world.START), "BTC/USDT")
+    create(warehouse, world.universe(), world.shelf(tmp_path), world.asked("looked-at", **FEW))
+    chosen = open_set(world.shelf(tmp_path), "looked-at", warehouse)
+    for before, after in (
+        ("created", "created"),
+        ("differs", "differs"),
+        ("verified", "verified"),
+        ("damaged", "created"),
+    ):
+        catalog.mark(warehouse, "looked-at", SetState(before))
+        assert verify(warehouse, chosen, files_only=True).damaged == []
+        assert catalog.listed(warehouse, "looked-at").state == after
+
+
 def test_bars_that_retention_took_away_are_no_bars_that_never_were(warehouse: Warehouse, tmp_path: Path) -> None:
     store(warehouse, walk(400, 1, start=world.START), "BTC/USDT")
     shelf = world.shelf(tmp_path)
@@ -249,3 +269,47 @@ def test_bars_that_retention_took_away_are_no_bars_that_never_were(warehouse: Wa
         verify(warehouse, open_set(shelf, "whole", warehouse))
     with pytest.raises(SpanAway):
         create(warehouse, world.universe(), shelf, world.asked("less", **FEW))
+
+
+def test_what_inputs_look_back_to_is_asked_for_as_well_as_what_the_bars_span(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    store(warehouse, walk(400, 1, start=world.START), "BTC/USDT")
+    with warehouse.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO ops.archived_partitions (table_name, starts_at, number, ends_at, partition_name, outcome, table_bytes)"
+            " VALUES ('market.trade_bars', '2023-01-01', 1, '2024-01-01', 'trade_bars_2023', 'dropped', 0)"
+        )
+    year = {**FEW, "start": datetime(2024, 1, 1, tzinfo=UTC)}
+    flow = next(one.features[0].name for one in FEATURE_SETS if "trade_flow" in one.inputs)
+    create(warehouse, world.universe(), world.shelf(tmp_path), world.asked("of-bars", **year))
+    with pytest.raises(SpanAway, match=r"market\.trade_bars of 2023 was dropped"):
+        create(
+            warehouse, world.universe(), world.shelf(tmp_path), world.asked("of-trades", **{**year, "columns": [flow]})
+        )
+
+
+def test_a_transaction_whose_beginning_may_not_be_seen_is_waited_for_all_the_same(warehouse: Warehouse) -> None:
+    """An owner who is no superuser sees of other users' sessions no times: what they write must not come in afterwards."""
+    role = f"owner_{uuid.uuid4().hex[:12]}"
+    with warehouse.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
+    url = make_url(warehouse.url.get_secret_value()).set(username=role, password=role)
+    owner = Warehouse(SecretStr(url.render_as_string(hide_password=False)))
+    try:
+        with warehouse.connect() as idle:
+            idle.cursor().execute("SELECT 1")
+            idle.commit()  # whoever only waits holds nobody up
+            with warehouse.connect() as writing, writing.cursor() as cursor:
+                cursor.execute("SELECT clock_timestamp()")
+                [stamp] = cursor.fetchone() or [None]
+                waits: list[float] = []
+                with pytest.raises(SetRefused, match="A transaction of another user goes on") as refused:
+                    settle(owner, patience=1, sleep=waits.append)
+                assert "pg_read_all_stats" in refused.value.way_out
+                assert sum(waits) == 1
+                assert settle(owner, sleep=lambda _seconds: writing.commit()) > stamp
+            assert settle(owner, stamp) == stamp.astimezone(UTC)
+    finally:
+        with warehouse.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"DROP ROLE {role}")

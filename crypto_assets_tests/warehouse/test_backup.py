@@ -16,7 +16,7 @@ from crypto_assets.warehouse.backup import LEASE, BackupAtWork, Made, Saved, bac
 from crypto_assets.warehouse.backup_catalog import RolesMissing, held_by
 from crypto_assets.warehouse.backup_log import FAILED, SUCCEEDED, newest_notes
 from crypto_assets.warehouse.backup_manifest import BackupAltered, manifest_bytes, name_of
-from crypto_assets.warehouse.backup_place import BackupPlace
+from crypto_assets.warehouse.backup_place import BackupPlace, PlaceUnusable
 from crypto_assets.warehouse.backup_restore import Restored, TargetNotEmpty, TargetUnfit, compared, restore
 from crypto_assets.warehouse.backup_tools import DumpDisturbed, ToolFailed, Tools, ToolsMissing
 from crypto_assets.warehouse.connection import DatabaseMissing, Warehouse
@@ -247,6 +247,20 @@ def test_a_restore_that_fails_takes_back_the_database_that_it_made(
             held_by(Warehouse(url))
 
 
+def test_what_everybody_may_no_longer_do_nobody_may_after_the_restore(
+    small: Saved, place: BackupPlace, tmp_path: Path
+) -> None:
+    """A migration takes temporary tables from everybody, and it is not applied again to what was restored."""
+    [(name,)] = fetched(small.data, "SELECT current_database()")
+    fetched(small.data, f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")
+    rights = (
+        "SELECT r, has_database_privilege('public', current_database(), r) FROM unnest(ARRAY['CONNECT', 'TEMP']) AS r"
+    )
+    with restored_from(place, made_of(small, place).name, small.data, tmp_path) as (restored, there):
+        assert restored.is_equal
+        assert fetched(there, rights) == fetched(small.data, rights) == [("CONNECT", True), ("TEMP", False)]
+
+
 def test_another_owner_gets_the_same_rights_to_give(saved: Saved, place: BackupPlace, tmp_path: Path) -> None:
     fill(saved.data, minutes=5)
     made = made_of(saved, place)
@@ -278,6 +292,14 @@ def test_the_oldest_go_once_enough_newer_ones_are_whole(small: Saved, place: Bac
     assert set(place.names()) == {made.name, last.name}
 
 
+def test_one_that_holds_less_is_no_reason_to_let_a_fuller_one_go(small: Saved, place: BackupPlace) -> None:
+    full = made_of(replace(small, dagster=small.data), place).name
+    lesser = [made_of(small, place, keep=1).name for _ in range(2)]
+    assert set(place.names()) == {full, lesser[1]}
+    whole = made_of(replace(small, dagster=small.data), place, keep=1)
+    assert set(whole.deleted) == {full, lesser[1]}
+
+
 def test_backups_of_another_database_are_not_counted_and_not_deleted(
     saved: Saved, empty_warehouse: Warehouse, place: BackupPlace, tmp_path: Path
 ) -> None:
@@ -304,6 +326,17 @@ def test_two_at_once_are_refused_and_what_became_of_each_is_noted(
     assert [one.name for one in place.listed() if not one.problem] == [made.name]
     assert place.folder
     assert [path.name for path in place.folder.iterdir()] == [made.name]  # nothing half-made stays
+
+
+def test_a_file_that_cannot_be_saved_ends_it_in_words_and_is_noted(
+    saved: Saved, place: BackupPlace, tmp_path: Path
+) -> None:
+    odd = replace(saved, config={"universe.yaml": tmp_path})  # a folder: what a wrong CRYPTO_ASSETS_UNIVERSE names
+    with pytest.raises(PlaceUnusable, match=f"{tmp_path}: Is a directory"):
+        made_of(odd, place)
+    assert newest_notes(saved.data)[FAILED].error == f"The backup cannot be written: {tmp_path}: Is a directory"
+    assert place.names() == []
+    assert [*(tmp_path / "backups").iterdir()] == []
 
 
 def test_a_database_of_an_older_version_is_saved_too(

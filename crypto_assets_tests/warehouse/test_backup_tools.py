@@ -1,6 +1,7 @@
 """The right pg_dump is taken, or a way to it is told; passwords stand neither in arguments nor in errors."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -87,8 +88,12 @@ def test_a_table_that_cannot_be_locked_is_told_apart_for_another_try_may_have_it
 
 def test_a_program_ends_when_the_work_is_given_up(tmp_path: Path) -> None:
     slow = program(tmp_path / "p", "pg_dump", f"echo $$ > {tmp_path}/pid; sleep 0.5; kill -INT $PPID; exec sleep 60")
-    with pytest.raises(KeyboardInterrupt):
-        run_tool(slow, [], URL)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_tool(slow, [], URL)
+    finally:
+        signal.signal(signal.SIGINT, before)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 

@@ -1,5 +1,7 @@
 """A partition that is archived is in a proved file before it is gone, whatever happens on the way, and comes back as it was."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -167,6 +169,28 @@ def test_a_kill_at_any_step_loses_nothing_and_the_next_run_goes_on(
     assert len(_files(tmp_path)) == 1
     assert restore(stored, book_ticker_snapshots, "2026-03-02", archive, pytest.fail).rows == 300
     assert held(stored, ALL) == before
+
+
+def test_what_another_process_finished_meanwhile_is_passed_over(
+    stored: Warehouse, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entry is seen half done, and its process goes on with it while we wait for its lease."""
+    real = detaching.lease
+
+    @contextmanager
+    def waited_for(warehouse: Warehouse, name: str) -> Iterator[None]:
+        monkeypatch.setattr(detaching, "lease", real)
+        [done] = finish_detached(warehouse, archive, [book_ticker_snapshots])
+        assert done.outcome == "detached"
+        with real(warehouse, name):
+            yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr(detaching, "_finish", lambda *_: 0)
+        detach(stored, _old(stored), archive, pytest.fail)
+    monkeypatch.setattr(detaching, "lease", waited_for)
+    assert finish_detached(stored, archive, [book_ticker_snapshots]) == []
+    assert _outcomes(stored) == [(1, "archived")]
 
 
 def test_a_kill_while_the_file_is_written_leaves_the_day_and_no_file(

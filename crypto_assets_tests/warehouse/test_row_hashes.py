@@ -69,6 +69,13 @@ def test_the_smallest_change_counts(emptied: Warehouse, change: str) -> None:
     assert found["a"][1] != found["b"][1]
 
 
+def test_the_whole_row_counts_whatever_its_columns_are_called(emptied: Warehouse) -> None:
+    fetched(emptied, "CREATE TABLE odd AS SELECT id AS t, note AS s FROM a")
+    before = hashes(emptied)["odd"]
+    fetched(emptied, "UPDATE odd SET s = 'another' WHERE t = 1")
+    assert hashes(emptied)["odd"] != before
+
+
 def test_a_row_that_is_there_twice_counts_twice(emptied: Warehouse) -> None:
     fetched(emptied, "INSERT INTO b SELECT * FROM b")
     found = hashes(emptied)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from crypto_assets.cli.main import app
 from crypto_assets.datasets.market.book_ticker_snapshots.table import book_ticker_snapshots
 from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.retention import Partition, PartitionBusy, RetentionRefused, drop
 from crypto_assets.warehouse.timescale import (
     FOLDER,
     OLDEST,
@@ -130,3 +131,20 @@ def test_what_the_server_refuses_is_told_and_leaves_nothing(
     with pytest.raises(TimescaleRefused, match="division by zero"):
         use_timescale(shared_warehouse, tmp_path)
     assert held(shared_warehouse, "SELECT to_regclass('ops.made_by_the_first')") == [(None,)]
+
+
+def test_a_chunk_that_others_hold_is_left_for_the_next_round_as_a_partition_is(warehouse: Warehouse) -> None:
+    _run(warehouse, "2_functions.sql")
+    day = (at("2024-01-01 00:00"), at("2024-01-02 00:00"))
+    chunk = Partition(book_ticker_snapshots, "_hyper_1_1_chunk", day, 9, is_chunk=True)
+    with pytest.raises(RetentionRefused, match="is no hypertable"):
+        drop(warehouse, chunk)
+    held(
+        warehouse,
+        "CREATE OR REPLACE FUNCTION ops.drop_chunks_within(parent regclass, span_start timestamptz, span_end timestamptz)"
+        " RETURNS integer LANGUAGE plpgsql AS $$ begin raise 'held' using errcode = 'lock_not_available'; end $$; SELECT 1",
+    )
+    waits: list[float] = []
+    with pytest.raises(PartitionBusy, match=r"others held market\.book_ticker_snapshots each of 20 times"):
+        drop(warehouse, chunk, waits.append)
+    assert len(waits) == 19

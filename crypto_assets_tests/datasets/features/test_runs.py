@@ -61,24 +61,26 @@ def test_a_run_over_months_stores_a_row_a_bar_and_every_check_holds(stage: Stage
     assert versions == feature_version()
 
 
-def test_month_by_month_gives_the_bits_of_one_run(stage: Stage) -> None:
-    stage.derive()
-    whole = [read_frame(stage.warehouse, select(table).order_by(*table.primary_key)) for table in (*TABLES, labels)]
+def test_month_by_month_gives_the_bits_of_one_run(derived_stage: Stage) -> None:
+    whole = [
+        read_frame(derived_stage.warehouse, select(table).order_by(*table.primary_key)) for table in (*TABLES, labels)
+    ]
     for month in (MARCH, JANUARY, FEBRUARY):
-        stage.derive(month, month)
-    again = [read_frame(stage.warehouse, select(table).order_by(*table.primary_key)) for table in (*TABLES, labels)]
+        derived_stage.derive(month, month)
+    again = [
+        read_frame(derived_stage.warehouse, select(table).order_by(*table.primary_key)) for table in (*TABLES, labels)
+    ]
     for before, after in zip(whole, again, strict=True):
         assert before.drop(columns="ingested_at").equals(after.drop(columns="ingested_at"))
 
 
-def test_a_row_is_known_when_its_bar_closes_and_a_label_when_its_horizon_ends(stage: Stage) -> None:
-    stage.derive()
-    rows = read_frame(stage.warehouse, select(ml_features.c.opened_at, ml_features.c.known_at))
+def test_a_row_is_known_when_its_bar_closes_and_a_label_when_its_horizon_ends(derived_stage: Stage) -> None:
+    rows = read_frame(derived_stage.warehouse, select(ml_features.c.opened_at, ml_features.c.known_at))
     assert ((rows["known_at"] - rows["opened_at"]) == timedelta(hours=1)).all()
     c = labels.c
     named = select(c.opened_at, c.label_end_at, c.known_at, c.forward_return, c.forward_volatility)
     label = read_frame(
-        stage.warehouse,
+        derived_stage.warehouse,
         named.where(c.symbol == "ETH/USDT", c.horizon_bars == 4, c.opened_at == START + timedelta(hours=100)),
     ).iloc[0]
     assert label["label_end_at"] == label["known_at"] == START + timedelta(hours=105)
@@ -117,21 +119,19 @@ def test_labels_of_a_month_grow_when_the_next_one_comes(stage: Stage) -> None:
     assert sorted(last["horizon_bars"]) == sorted(HORIZONS * len(SYMBOLS))
 
 
-def test_stored_values_that_are_not_what_bars_give_any_more_are_caught(stage: Stage) -> None:
-    stage.derive()
+def test_stored_values_that_are_not_what_bars_give_any_more_are_caught(derived_stage: Stage) -> None:
     for number, symbol in enumerate(SYMBOLS):  # the venue revises every bar
-        store(stage.warehouse, walk(HOURS, number, step=0.011), symbol)
-    universe, _ = read_universe(stage.file)
+        store(derived_stage.warehouse, walk(HOURS, number, step=0.011), symbol)
+    universe, _ = read_universe(derived_stage.file)
     for rules in (indicator_checks.RULES, feature_checks.RULES):
         [rule] = [rule for rule in rules if rule.name == "sample_equals_recomputed"]
-        looked = rule.look(stage.warehouse, universe, WINDOW)
+        looked = rule.look(derived_stage.warehouse, universe, WINDOW)
         assert len(looked) == 3
         assert all(one.failed > 1_000 for one in looked)
 
 
-def test_each_check_fails_on_what_it_is_there_for(stage: Stage) -> None:
-    stage.derive()
-    universe, _ = read_universe(stage.file)
+def test_each_check_fails_on_what_it_is_there_for(derived_stage: Stage) -> None:
+    universe, _ = read_universe(derived_stage.file)
     faults = {
         "values_in_range": "UPDATE features.technical_indicators SET rsi_14 = 101 WHERE opened_at = '2024-02-10T05:00Z'",
         "warm_up_is_null": "UPDATE features.technical_indicators SET sma_200 = 100 WHERE opened_at = '2024-01-02T00:00Z'",
@@ -141,22 +141,22 @@ def test_each_check_fails_on_what_it_is_there_for(stage: Stage) -> None:
     for rule in indicator_checks.RULES:
         if rule.name not in faults:
             continue
-        assert sum(one.failed for one in rule.look(stage.warehouse, universe, WINDOW)) == 0
-        with stage.warehouse.connect() as connection, connection.cursor() as cursor:
+        assert sum(one.failed for one in rule.look(derived_stage.warehouse, universe, WINDOW)) == 0
+        with derived_stage.warehouse.connect() as connection, connection.cursor() as cursor:
             cursor.execute(faults[rule.name])
-        assert sum(one.failed for one in rule.look(stage.warehouse, universe, WINDOW)) >= 3, rule.name
+        assert sum(one.failed for one in rule.look(derived_stage.warehouse, universe, WINDOW)) >= 3, rule.name
 
 
-def test_the_check_catches_a_planted_leak_in_stored_data(stage: Stage) -> None:
+def test_the_check_catches_a_planted_leak_in_stored_data(derived_stage: Stage) -> None:
     leak = Feature(
         "leak", "Planted", "fraction", ("close",), 1, lambda c: np.append(c["close"][1:], np.nan) / c["close"] - 1
     )
-    universe, _ = read_universe(stage.file)
-    honest = no_look_ahead(ALL)(stage.warehouse, universe, WINDOW)
+    universe, _ = read_universe(derived_stage.file)
+    honest = no_look_ahead(ALL)(derived_stage.warehouse, universe, WINDOW)
     assert honest
     assert sum(one.failed for one in honest) == 0
     assert told(honest) == "0 of 1,584 values in 3 series changed when the future was taken away"
-    caught = no_look_ahead((*ALL, leak))(stage.warehouse, universe, WINDOW)
+    caught = no_look_ahead((*ALL, leak))(derived_stage.warehouse, universe, WINDOW)
     assert all(one.failed >= 3 and one.example == "leak" for one in caught)
 
 

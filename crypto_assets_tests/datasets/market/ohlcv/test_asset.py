@@ -38,7 +38,7 @@ venues:
 CHECKS = {
     "key_is_unique", "prices_in_order", "volume_not_negative", "no_bar_from_the_future", "bars_on_grid", "jump_within_bound",
     "few_anomalies", "rows_are_accepted", "gaps_are_explained", "newest_bar_is_recent", "score_near_its_history",
-    "universe_file_is_valid",
+    "universe_file_is_valid", "backup_is_recent",
 }  # fmt: skip
 
 
