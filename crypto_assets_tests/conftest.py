@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from dagster._core.storage.defs_state.base import _current_storage
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class under a function's name
 
 from crypto_assets.warehouse.connection import Warehouse, ensure_database
@@ -84,6 +85,13 @@ def server(request: pytest.FixtureRequest) -> ServerAddress:
             migrate(Warehouse(address.url(TEMPLATE)), CHECKOUT / "sql")
             mark.touch()
     return address
+
+
+@pytest.fixture(autouse=True)
+def no_storage_of_a_closed_instance() -> Iterator[None]:
+    """Dagster keeps the storage of the instance that was opened last; one that is closed out of turn would stay for ever."""
+    yield
+    _current_storage.set(None)
 
 
 @pytest.fixture

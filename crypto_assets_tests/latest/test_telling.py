@@ -127,6 +127,8 @@ def test_a_redis_that_dies_costs_a_counter_and_a_line_and_is_told_again_when_it_
     mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(telling, "LONGEST_PAUSE", 0.3)
+    # A command that was tried before in this process may have left a logger that is silent below warnings.
+    monkeypatch.setattr(telling, "log", structlog.wrap_logger(None, wrapper_class=structlog.stdlib.BoundLogger))
     teller = Teller(mortal_redis.url, "live", most_batches=4)
     with structlog.testing.capture_logs() as lines:
         teller.put([quote()])
