@@ -53,10 +53,13 @@ from crypto_assets.stream_runs import (
     give_up,
     resting_until,
 )
+from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import Warehouse
 
 SUMS = dg.AssetKey(["market", "book_ticker_hours"])
-SENSOR_SECONDS = 5  # as often as Dagster's daemon looks: each second without a stream is lost
+SENSOR_SECONDS = 5  # as often as Dagster's daemon asks a sensor
+# A look lasts until just before the next one: each second without a stream is lost. The rest is for asking and answering.
+WATCHED_SECONDS, LOOKS_EVERY_SECONDS = 4.0, 0.5
 CLOSED_WITHIN = 24  # hours back to which the schedule looks for some that nobody closed
 # The database away for a moment: the stream keeps its rows and goes on, and so does the run.
 _AWAY = (SQLAlchemyError, DagsterPostgresException, CryptoAssetsError)
@@ -218,8 +221,12 @@ def _shown(value: Told) -> dg.MetadataValue[Any]:
     return dg.MetadataValue.text("" if value is None else value)
 
 
-def stream_sensors() -> list[dg.SensorDefinition]:
-    """The sensor that keeps exactly one stream alive."""
+def stream_sensors(watched_seconds: float = WATCHED_SECONDS) -> list[dg.SensorDefinition]:
+    """The sensor that keeps exactly one stream alive.
+
+    Args:
+        watched_seconds: How long one look lasts where nothing is due: Dagster's daemon asks every five seconds only.
+    """
 
     @dg.sensor(
         name="book_ticker_stream_sensor",
@@ -231,29 +238,36 @@ def stream_sensors() -> list[dg.SensorDefinition]:
     def book_ticker_stream_sensor(
         context: dg.SensorEvaluationContext, universe_file: dg.ResourceParam[UniverseFile]
     ) -> dg.RunRequest | dg.SkipReason:
-        universe, now = universe_file.in_force().universe, datetime.now(UTC)
-        known = [
-            venue for venue in universe.stream.venues if venue in universe.venues and universe.venues[venue].markets
-        ]
-        if not known:
-            named = ", ".join(universe.stream.venues) or "none"
-            return dg.SkipReason(f"The universe has no market of stream.venues ({named}): nothing to follow.")
-        followed = followed_digest(universe)
-        runs = active_runs(context.instance)
-        lost = [run for run in runs if run.is_silent(now)]
-        for run in lost:
-            give_up(context.instance, run)
-        alive = [run for run in runs if run not in lost]
-        is_due, told = due(alive, followed, timedelta(hours=universe.stream.max_age_hours), now)
-        if not is_due:
-            return dg.SkipReason(told)
-        rest = resting_until(context.instance, now)
-        if rest is not None:
-            return dg.SkipReason(f"The last runs failed at once; the next one starts at {rest:%H:%M:%S} UTC.")
-        context.log.info(told)
-        return dg.RunRequest(run_key=None, tags={CODE_TAG: CODE, FOLLOWED_TAG: followed})
+        until = time.monotonic() + watched_seconds
+        universe = universe_file.in_force().universe
+        while True:
+            asked = _asked(context, universe, datetime.now(UTC))
+            if isinstance(asked, dg.RunRequest) or time.monotonic() >= until:
+                return asked
+            time.sleep(LOOKS_EVERY_SECONDS)
 
     return [book_ticker_stream_sensor]
+
+
+def _asked(context: dg.SensorEvaluationContext, universe: Universe, now: datetime) -> dg.RunRequest | dg.SkipReason:
+    """What is due at a moment: a run, or nothing, and why."""
+    if not any(venue in universe.venues and universe.venues[venue].markets for venue in universe.stream.venues):
+        named = ", ".join(universe.stream.venues) or "none"
+        return dg.SkipReason(f"The universe has no market of stream.venues ({named}): nothing to follow.")
+    followed = followed_digest(universe)
+    runs = active_runs(context.instance)
+    lost = [run for run in runs if run.is_silent(now)]
+    for run in lost:
+        give_up(context.instance, run)
+    alive = [run for run in runs if run not in lost]
+    is_due, told = due(alive, followed, timedelta(hours=universe.stream.max_age_hours), now)
+    if not is_due:
+        return dg.SkipReason(told)
+    rest = resting_until(context.instance, now)
+    if rest is not None:
+        return dg.SkipReason(f"The last runs failed at once; the next one starts at {rest:%H:%M:%S} UTC.")
+    context.log.info(told)
+    return dg.RunRequest(run_key=None, tags={CODE_TAG: CODE, FOLLOWED_TAG: followed})
 
 
 def stream_schedules() -> list[dg.ScheduleDefinition]:

@@ -1,5 +1,6 @@
 """Which run of the stream is alive, which is followed by another, which is given up; and the sensor that sees to it."""
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -131,9 +132,13 @@ def test_starts_that_fail_at_once_become_rarer() -> None:
 
 
 def _sensed(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, home: Path, shared_warehouse: Warehouse
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    home: Path,
+    shared_warehouse: Warehouse,
+    watched_seconds: float = 0,
 ) -> tuple[list[dg.RunRequest], str]:
-    [sensor] = stream_sensors()
+    [sensor] = stream_sensors(watched_seconds)
     context = dg.build_sensor_context(
         instance=instance,
         repository_def=definitions.get_repository_def(),
@@ -169,6 +174,20 @@ def test_the_sensor_keeps_one_run_alive(
     (home / "universe.yaml").write_text(UNIVERSE.replace("venues: [gate]", "venues: [mexc, okx]"))
     requests, why = _sensed(definitions, instance, home, shared_warehouse)
     assert (requests, why) == ([], "The universe has no market of stream.venues (mexc, okx): nothing to follow.")
+
+
+def test_a_run_that_dies_while_the_sensor_looks_is_replaced_in_the_same_look(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, home: Path, shared_warehouse: Warehouse
+) -> None:
+    run = _begun(definitions, instance, dg.DagsterRunStatus.STARTED)
+    dies = threading.Timer(0.3, instance.report_run_failed, [run])
+    dies.start()
+    try:
+        # A look that lasts a minute ends as soon as there is something to do.
+        requests, why = _sensed(definitions, instance, home, shared_warehouse, watched_seconds=60)
+    finally:
+        dies.join()
+    assert (len(requests), why) == (1, "")
 
 
 def test_a_run_whose_worker_went_with_its_machine_is_given_up(

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -80,10 +81,12 @@ def serve(settings: Settings) -> None:
         raise AlreadyUp(f"Profile {settings.profile} is up already ({names})", way_out="`crypto-assets down` ends it.")
     require_free_port(settings.webserver_port)
     require_free_port(settings.dashboard_port, settings.dashboard_host, "CRYPTO_ASSETS_DASHBOARD_PORT")
-    with _stopping_on_signals(), Environment(settings) as environment:
+    with _stopping_on_signals() as ending, Environment(settings) as environment:
         prepare_instance(environment)
-        children = _start(environment)
+        children: list[tuple[str, subprocess.Popen[bytes]]] = []
         try:
+            for name, child in _started(environment):  # one by one: who interrupts between two leaves none behind
+                children.append((name, child))
             _write_state(settings, children)
             OUT.print(
                 f"crypto_assets is up ({settings.profile}): [bold]http://{HOST}:{settings.webserver_port}[/]  Ctrl-C ends it."
@@ -91,6 +94,8 @@ def serve(settings: Settings) -> None:
             OUT.print(f"Dashboard and metrics: [bold]{url_of(settings.dashboard_host, settings.dashboard_port)}[/]")
             _watch(children, settings)
         finally:
+            ending.set()
+            NOTICES.print("Ending webserver, daemon, dashboard and database.")
             for _, child in children:
                 _end(child)
             _end_streams(environment)
@@ -152,7 +157,7 @@ def require_free_port(port: int, host: str = HOST, setting: str = "CRYPTO_ASSETS
             ) from None
 
 
-def _start(environment: Environment) -> list[tuple[str, subprocess.Popen[bytes]]]:
+def _started(environment: Environment) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     settings = environment.settings
     logs = settings.home.absolute() / settings.profile / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -173,7 +178,6 @@ def _start(environment: Environment) -> list[tuple[str, subprocess.Popen[bytes]]
         "daemon": (str(tools / "dagster-daemon"), "run", "-w", workspace, *look),
         LOOKER_ON: (sys.executable, "-m", "crypto_assets.cli.main", "dashboard", *_listening(settings)),
     }
-    children = []
     for name, command in commands.items():
         with (logs / f"{name}.log").open("ab") as log:
             child = subprocess.Popen(  # noqa: S603 - fixed programs of our own environment
@@ -185,8 +189,7 @@ def _start(environment: Environment) -> list[tuple[str, subprocess.Popen[bytes]]
                 cwd=settings.project,
                 start_new_session=True,  # Ctrl-C reaches this process alone, which then ends them in order
             )
-        children.append((name, child))
-    return children
+        yield name, child
 
 
 def _listening(settings: Settings) -> tuple[str, ...]:
@@ -248,16 +251,25 @@ def _write_state(settings: Settings, children: Sequence[tuple[str, subprocess.Po
 
 
 @contextmanager
-def _stopping_on_signals() -> Iterator[None]:
-    """SIGTERM ends as Ctrl-C does: through the finally blocks."""
+def _stopping_on_signals() -> Iterator[threading.Event]:
+    """The first SIGTERM or Ctrl-C ends all, through the finally blocks. Further ones would break just that off, and leave
+    processes behind: they are not heard. All that ending waits for has a limit.
+
+    Yields:
+        To be set where the ending begins without a signal.
+    """
+    ending = threading.Event()
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        if not ending.is_set():
+            ending.set()
+            raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield
+        yield ending
     except KeyboardInterrupt:
-        NOTICES.print("Ending webserver, daemon, dashboard and database.")
+        NOTICES.print("All have ended.")
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
