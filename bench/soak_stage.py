@@ -35,7 +35,8 @@ NETWORKS = ("ethereum", "solana")
 HISTORY_DAYS = 2
 READY_SECONDS, STOP_SECONDS = 180, 90
 _CHECKOUT = Path(__file__).resolve().parents[1]
-_RUN_WORKER, _STREAM = "execute_run", "--end-with-input"
+_STREAM, _SPAWNED = "--end-with-input", "spawn_main"  # the code server starts a run in a process of its own by spawning
+_STRUCK_AT_ONCE = 0.25  # of a second's chances: otherwise runs were hit in their first second only
 
 
 @dataclass
@@ -90,8 +91,8 @@ class Platform:
         return found
 
     def kill_a_run(self, dice: random.Random) -> str:
-        """kill -9 of the worker of one run that is at work; what it was, empty where there is none."""
-        return self._kill("run worker", dice)
+        """kill -9 of the worker of one run that is at work; what it was, empty where there is none, or not yet."""
+        return self._kill("run worker", dice) if dice.random() < _STRUCK_AT_ONCE else ""
 
     def kill_the_stream(self, dice: random.Random) -> str:
         """kill -9 of the process that follows quotes; as above."""
@@ -179,8 +180,9 @@ def _role(service: str, process: psutil.Process) -> str:
     words = process.cmdline()
     if _STREAM in words:
         return "stream"
-    if _RUN_WORKER in words:
-        return "run worker"
+    if any(_SPAWNED in word for word in words):
+        is_stream = any(_STREAM in child.cmdline() for child in process.children())
+        return "run worker of the stream" if is_stream else "run worker"
     return f"code server of {service}" if "grpc" in words else service
 
 
