@@ -28,11 +28,11 @@ from pydantic import SecretStr
 from bench.scale_out_definitions import definitions
 from bench.scale_out_net import inside
 from bench.stage import NOW
-from crypto_assets.cli.celery_worker import find_workers
 from crypto_assets.cli.environment import Environment
 from crypto_assets.sandbox.config import SandboxConfig
 from crypto_assets.sandbox.process import SandboxProcess
 from crypto_assets.scale_out.broker import broker_of
+from crypto_assets.scale_out.workers import find_workers
 from crypto_assets.settings import Settings
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.server import EmbeddedServer
@@ -86,7 +86,7 @@ class Place:
         worker.wait()
 
     def answering(self) -> Sequence[str]:
-        return sorted(find_workers(broker_of(self.settings)))
+        return [one.name for one in find_workers(broker_of(self.settings))]
 
     def until(self, holds: Callable[[], bool], what: str, worker: str = "") -> None:
         """Ask again until it holds."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,12 +19,6 @@ if TYPE_CHECKING:  # --help answers at once
     from crypto_assets.cli.environment import Environment
     from crypto_assets.scale_out.broker import Broker
     from crypto_assets.settings import Settings
-
-_ANSWER_SECONDS = 2.0  # workers on this network answer within milliseconds, those at work within a second
-
-
-class ExtraMissing(CryptoAssetsError):
-    """dagster-celery is not installed."""
 
 
 class NothingToWorkOn(CryptoAssetsError):
@@ -64,58 +56,28 @@ def celery_status(
     Example: crypto-assets celery-status
     """
     from crypto_assets.cli.console import OUT, table
+    from crypto_assets.scale_out.workers import find_workers
 
     broker = _broker(context.obj)
     workers = find_workers(broker)
     if json_:
-        sys.stdout.write(json.dumps(workers) + "\n")
+        told = {one.name: {"runs": one.runs, "most": one.most, "queues": " ".join(one.queues)} for one in workers}
+        sys.stdout.write(json.dumps(told) + "\n")
     elif workers:
         shown = table(f"Workers over {broker.place}", "worker", ">runs at work", ">at most", "queues")
-        for worker, told in sorted(workers.items()):
-            shown.add_row(worker, str(told["runs"]), str(told["most"]), str(told["queues"]))
+        for one in workers:
+            shown.add_row(one.name, str(one.runs), str(one.most), " ".join(one.queues))
         OUT.print(shown)
     else:
         OUT.print(f"No worker answers over {broker.place}: `crypto-assets celery-worker` starts one.")
     raise typer.Exit(0 if workers else 1)
 
 
-def find_workers(broker: Broker) -> dict[str, dict[str, object]]:
-    """Each worker's runs at work, the most it takes, and its queues.
-
-    Raises:
-        NothingToWorkOn: the broker does not answer.
-    """
-    from kombu.exceptions import OperationalError
-    from redis.exceptions import RedisError
-
-    from crypto_assets.scale_out.worker import queue_app
-
-    try:
-        asked = queue_app(broker).control.inspect(timeout=_ANSWER_SECONDS)
-        stats, active, queues = asked.stats() or {}, asked.active() or {}, asked.active_queues() or {}
-    except (OperationalError, RedisError, OSError) as error:
-        raise NothingToWorkOn(
-            f"The broker {broker.place} does not answer: {type(error).__name__}",
-            way_out="Start its Redis, or correct CRYPTO_ASSETS_BROKER_URL.",
-        ) from None
-    return {
-        worker: {
-            "runs": len(active.get(worker, [])),
-            "most": _most(told),
-            "queues": " ".join(sorted(one["name"] for one in queues.get(worker, []))),
-        }
-        for worker, told in stats.items()
-    }
-
-
 def _broker(settings: Settings) -> Broker:
-    if find_spec("dagster_celery") is None:
-        raise ExtraMissing(
-            "Workers need dagster-celery, which is not installed",
-            way_out="Install the extra: `pip install 'crypto-assets[celery]'`.",
-        )
     from crypto_assets.scale_out.broker import broker_of
+    from crypto_assets.scale_out.workers import require_extra
 
+    require_extra()
     return broker_of(settings)
 
 
@@ -156,8 +118,3 @@ def with_options(url: str, options: str) -> str:
     parsed = make_url(url)
     both = f"{parsed.query.get('options', '')} {options}".strip()
     return parsed.update_query_dict({"options": both}).render_as_string(hide_password=False)
-
-
-def _most(told: Mapping[str, object]) -> int:
-    pool = told.get("pool")
-    return int(str(pool.get("max-concurrency", 0))) if isinstance(pool, dict) else 0

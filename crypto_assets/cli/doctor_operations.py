@@ -55,6 +55,7 @@ def operation_examinations(settings: Settings, warehouse: Warehouse, universe: U
     redis, broker = settings.redis_url, settings.broker_url
     yield Operation("Redis", lambda: _redis(redis), "" if redis else "not named; readers ask PostgreSQL")
     yield Operation("broker", lambda: _redis(broker), "" if broker else "not named; runs stay on this machine")
+    yield Operation("workers", lambda: _workers(settings), "" if broker else "no broker is named")
     told = "" if settings.alert_urls else "no address is named; alerts are only remembered"
     yield Operation("alerts", lambda: _addresses(settings), told)
 
@@ -133,6 +134,13 @@ def _redis(url: SecretStr | None) -> str:
     finally:
         client.close()
     return f"Redis {version} at {place_of(url)} answers"
+
+
+def _workers(settings: Settings) -> str:
+    from crypto_assets.scale_out.broker import broker_of
+    from crypto_assets.scale_out.workers import told_workers
+
+    return told_workers(broker_of(settings))
 
 
 def _addresses(settings: Settings) -> str:

@@ -52,7 +52,7 @@ def print_status(settings: Settings) -> None:
         OUT.print(f"PostgreSQL {warehouse.check()}, {'external' if settings.database_url else 'embedded'}.")
         now = datetime.now(UTC)
         universe = _universe(settings, warehouse)
-        print_operations(warehouse, universe, now)
+        print_operations(settings, warehouse, universe, now)
         _print_providers(read_providers(warehouse), _budgets(universe), now)
         _print_polls(read_all_polls(warehouse), now)
         _print_events(warehouse, EVENTS)

@@ -16,9 +16,11 @@ from crypto_assets.cli.console import OUT, table
 from crypto_assets.cli.show_text import age_text, cut_text
 from crypto_assets.datasets.market.book_ticker_snapshots.table import book_ticker_snapshots
 from crypto_assets.datasets.models.registry.table import ModelState, registry
+from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.schema.alerts import alerts
 from crypto_assets.schema.storage import archived_partitions
 from crypto_assets.schema.training_sets import training_sets
+from crypto_assets.settings import Settings
 from crypto_assets.universe import Universe
 from crypto_assets.warehouse.backup_log import FAILED, SUCCEEDED, newest_notes
 from crypto_assets.warehouse.connection import Warehouse
@@ -31,20 +33,23 @@ _LOOK_BACK = timedelta(minutes=5)
 _GB = 2**30
 
 
-def print_operations(warehouse: Warehouse, universe: Universe | None, now: datetime) -> None:
+def print_operations(settings: Settings, warehouse: Warehouse, universe: Universe | None, now: datetime) -> None:
     """Print a table with a line each.
 
     Args:
+        settings: Workers are asked for where they name a broker.
         universe: In force; None where there is none.
     """
     shown = table("Operations", "what", "state", "more")
-    for name, line in _lines(warehouse, universe, now):
+    for name, line in _lines(settings, warehouse, universe, now):
         said, more = line()
         shown.add_row(name, escape(said), more)
     OUT.print(shown)
 
 
-def _lines(warehouse: Warehouse, universe: Universe | None, now: datetime) -> Iterator[tuple[str, Callable[[], Line]]]:
+def _lines(
+    settings: Settings, warehouse: Warehouse, universe: Universe | None, now: datetime
+) -> Iterator[tuple[str, Callable[[], Line]]]:
     yield "stream", lambda: _stream(warehouse, now)
     yield "storage", lambda: _storage(warehouse, now)
     yield "backups", lambda: _backups(warehouse, universe, now)
@@ -52,6 +57,8 @@ def _lines(warehouse: Warehouse, universe: Universe | None, now: datetime) -> It
     yield "forecasts", lambda: _forecasts(warehouse)
     yield "training sets", lambda: _training_sets(warehouse)
     yield "archived", lambda: _archived(warehouse)
+    if settings.broker_url is not None:
+        yield "workers", lambda: _workers(settings)
 
 
 def _stream(warehouse: Warehouse, now: datetime) -> Line:
@@ -130,3 +137,13 @@ def _archived(warehouse: Warehouse) -> Line:
         f"{row['count']} {row['outcome']} ({float(row['bytes']) / _GB:,.2f} GB)" for row in frame.to_dict("records")
     )
     return told or "nothing has left a table", "crypto-assets retention"
+
+
+def _workers(settings: Settings) -> Line:
+    from crypto_assets.scale_out.broker import broker_of
+    from crypto_assets.scale_out.workers import told_workers
+
+    try:
+        return told_workers(broker_of(settings)), "crypto-assets celery-status"
+    except CryptoAssetsError as error:  # status tells what it can, whatever is away
+        return error.problem, "crypto-assets doctor"

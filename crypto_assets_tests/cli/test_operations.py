@@ -45,9 +45,9 @@ def _states(printed: str) -> str:
 
 
 def test_status_has_a_line_of_each_and_says_what_is_not_there_yet(
-    warehouse: Warehouse, capsys: pytest.CaptureFixture[str]
+    settings: Settings, warehouse: Warehouse, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_operations(warehouse, _universe(), NOW)
+    print_operations(settings, warehouse, _universe(), NOW)
     said = _states(capsys.readouterr().out)
     for words in (
         "no quotes within five",
@@ -61,7 +61,7 @@ def test_status_has_a_line_of_each_and_says_what_is_not_there_yet(
     write_note(warehouse, BackupNote(at, at, SUCCEEDED, "b1", "/somewhere", bytes=3 * 2**30))
     later = NOW - timedelta(hours=6)
     write_note(warehouse, BackupNote(later, later, FAILED, "", "/somewhere", error="the disk is full"))
-    print_operations(warehouse, _universe("backups: {every_hours: 24}\n"), NOW)
+    print_operations(settings, warehouse, _universe("backups: {every_hours: 24}\n"), NOW)
     assert "3.00 GB, one every 24 hours; the last one failed: the disk is full" in _states(capsys.readouterr().out)
 
 
@@ -72,6 +72,7 @@ def test_the_doctor_says_what_was_not_asked_for_and_leaves_nothing_behind(
     assert "GB free" in found["disk"]
     assert found["Redis"].startswith("not named")
     assert found["alerts"].startswith("no address is named")
+    assert (found["broker"], found["workers"]) == ("not named; runs stay on this machine", "no broker is named")
     assert found["backups"] == "none yet, and none is asked for"
     for name in ("exports", "training sets", "backups", "models"):
         assert found[f"place of {name}"].endswith("can be written to")
@@ -97,3 +98,16 @@ def test_the_doctor_finds_old_backups_closed_places_and_a_redis_that_is_away(
     assert "127.0.0.1:1" in found["Redis"]
     assert found["alerts"].startswith("1 named: json://127.0.0.1")
     assert not [line for line in found.values() if "canary" in line]
+
+
+def test_a_broker_that_is_away_is_told_by_status_and_doctor(
+    settings: Settings, warehouse: Warehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("dagster_celery", reason="the extra [celery] is not installed")
+    away = settings.model_copy(update={"broker_url": SecretStr("redis://:canary@127.0.0.1:1/1")})
+    found = dict(_found(away, warehouse, _universe()))
+    assert found["workers"].startswith("NO Redis at 127.0.0.1:1 is away")
+    print_operations(away, warehouse, None, NOW)
+    said = capsys.readouterr().out
+    assert "Redis at 127.0.0.1:1 is away" in _states(said)
+    assert "canary" not in said

@@ -29,7 +29,9 @@ from crypto_assets_tests.scale_out.conftest import PASSWORD
 redis = pytest.importorskip("redis", reason="the extra [celery] is not installed")
 pytest.importorskip("dagster_celery", reason="the extra [celery] is not installed")
 from crypto_assets.scale_out import launcher as launcher_module  # noqa: E402 - needs the extra
+from crypto_assets.scale_out.broker import broker_of  # noqa: E402
 from crypto_assets.scale_out.launcher import CeleryRuns  # noqa: E402
+from crypto_assets.scale_out.workers import NobodyWorks, told_workers  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 UNIVERSE = """
@@ -104,6 +106,8 @@ def test_a_run_goes_through_the_queue_and_a_killed_worker_is_noticed(
         assert isinstance(launcher, CeleryRuns)
         # Nobody has taken it yet: it lies in the profile's part of Redis, as JSON that holds no password.
         first = _launch(instance, job, "2026-02-01|binance")
+        with pytest.raises(NobodyWorks, match=r"No worker answers over 127\.0\.0\.1"):
+            told_workers(broker_of(settings))
         keys = [key.decode() for key in queue.keys("*")]
         assert keys
         assert all(key.startswith("crypto_assets:sandbox:celery:") for key in keys), keys
@@ -128,6 +132,7 @@ def test_a_run_goes_through_the_queue_and_a_killed_worker_is_noticed(
             sandbox.set_faults([Fault(kind="latency", seconds=2)])
             second = _launch(instance, job, "2026-01-01|binance")
             _until(lambda: _status(instance, second) == dg.DagsterRunStatus.STARTED, worker, log)
+            assert told_workers(broker_of(settings)) == "1 answers, 1 of 1 runs at work"
             run = instance.get_run_by_id(second)
             assert run is not None
             assert launcher.check_run_worker_health(run).status == WorkerStatus.RUNNING
