@@ -7,15 +7,18 @@ The schedule looks once an hour, so that an edit of the universe holds at once, 
 later, and one that was missed while the machine was off is made when it is back.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import dagster as dg
 
 from crypto_assets.datasets.outcomes import SHOWN, Described, told_to_dagster
 from crypto_assets.resources import Backups, UniverseFile
 from crypto_assets.runs_at_work import is_at_work
-from crypto_assets.warehouse.backup import Made, back_up
-from crypto_assets.warehouse.backup_log import FAILED, SUCCEEDED, newest_notes
+from crypto_assets.warehouse.backup import Made, Saved, back_up
+from crypto_assets.warehouse.backup_log import FAILED, newest_notes, verified_names
+from crypto_assets.warehouse.backup_manifest import Manifest
 from crypto_assets.warehouse.backup_place import Listed
 from crypto_assets.warehouse.connection import Warehouse
 
@@ -73,7 +76,7 @@ def backup_is_recent(
         return dg.AssetCheckResult(passed=True, description="No backup is asked for: backups.max_age_hours is 0.")
     with told_to_dagster():
         listed = backups.place.listed(backups.saved.profile)
-    passed, told = judge(listed, max_age_hours, datetime.now(UTC))
+    passed, told = judge(whole(listed, backups.saved), max_age_hours, datetime.now(UTC))
     return dg.AssetCheckResult(
         passed=passed,
         severity=dg.AssetCheckSeverity.ERROR,
@@ -85,17 +88,30 @@ def backup_is_recent(
 CHECKS = (backup_is_recent,)
 
 
-def judge(listed: list[Listed], max_age_hours: int, now: datetime) -> tuple[bool, str]:
-    """Whether the newest whole backup is young enough, in words. Pure.
+class Held(NamedTuple):
+    """A backup at its place."""
+
+    name: str
+    manifest: Manifest
+
+
+def whole(listed: Sequence[Listed], saved: Saved) -> list[Held]:
+    """Backups that hold all that is to be saved, with every file: one without Dagster's runs replaces none with them. Pure."""
+    wanted = {kind for kind, _ in saved.databases}
+    found = [Held(one.name, one.manifest) for one in listed if one.manifest is not None and not one.problem]
+    return [one for one in found if one.manifest.databases.keys() >= wanted]
+
+
+def judge(held: Sequence[Held], max_age_hours: int, now: datetime) -> tuple[bool, str]:
+    """Whether the newest backup is young enough, in words. Pure.
 
     Args:
-        listed: Newest first.
+        held: Newest first.
     """
-    whole = [one for one in listed if one.manifest is not None and not one.problem]
-    if not whole or whole[0].manifest is None:
+    if not held:
         return False, f"There is no whole backup, and one of the last {max_age_hours} hours is asked for."
-    age = (now - whole[0].manifest.started_at).total_seconds() / 3600
-    return age <= max_age_hours, f"The newest, {whole[0].name}, is {age:.1f} hours old; {max_age_hours} are allowed."
+    age = (now - held[0].manifest.started_at).total_seconds() / 3600
+    return age <= max_age_hours, f"The newest, {held[0].name}, is {age:.1f} hours old; {max_age_hours} are allowed."
 
 
 def describe(made: Made) -> Described:
@@ -140,13 +156,15 @@ def backup_schedules() -> list[dg.ScheduleDefinition]:
         if is_at_work(context.instance, back_up_everything.name):
             return dg.SkipReason("The last backup is still at work.")
         now = context.scheduled_execution_time.astimezone(UTC)
-        notes = newest_notes(warehouse, str(backups.place))  # one that somebody took elsewhere replaces none of ours
-        last = notes.get(SUCCEEDED)
-        if last is not None and now < (due := last.started_at + timedelta(hours=every_hours)) - _SLACK:
+        with told_to_dagster():
+            held = whole(backups.place.listed(backups.saved.profile), backups.saved)
+        verified = verified_names(warehouse)  # one that was written and not read back is none
+        last = next((one.manifest.started_at for one in held if one.name in verified), None)
+        if last is not None and now < (due := last + timedelta(hours=every_hours)) - _SLACK:
             return dg.SkipReason(f"The next backup is due at {due:%Y-%m-%d %H:%M} UTC.")
-        failed = notes.get(FAILED)
-        why = "none was made yet" if last is None else f"the last was begun at {last.started_at:%Y-%m-%d %H:%M} UTC"
-        if failed is not None and (last is None or failed.started_at > last.started_at):
+        why = "there is none yet" if last is None else f"the last was begun at {last:%Y-%m-%d %H:%M} UTC"
+        failed = newest_notes(warehouse, str(backups.place)).get(FAILED)
+        if failed is not None and (last is None or failed.started_at > last):
             why += f"; the try of {failed.started_at:%Y-%m-%d %H:%M} UTC failed"
         return dg.RunRequest(run_key=f"{now:%Y-%m-%dT%H}", tags={"crypto_assets/because": why[:200]})
 

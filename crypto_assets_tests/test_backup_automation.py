@@ -1,22 +1,23 @@
 """Backups come when they are due, a failed one comes again, and a check says when there is none that is young enough."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from crypto_assets.backup_automation import back_up_everything, backup_is_recent, backup_schedules, judge
+from crypto_assets.backup_automation import back_up_everything, backup_is_recent, backup_schedules, judge, whole
 from crypto_assets.definitions import build_definitions
 from crypto_assets.resources import Backups, UniverseFile, backups_of
 from crypto_assets.settings import Settings
 from crypto_assets.warehouse.backup_log import FAILED, SUCCEEDED, BackupNote, newest_notes, write_note
+from crypto_assets.warehouse.backup_manifest import DatabaseKind
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.lease import lease
 from crypto_assets_tests.warehouse.backing_up import by_hand
 
-NOW = datetime(2026, 3, 10, 12, 40, tzinfo=UTC)
+BOTH: Sequence[DatabaseKind] = ("data", "dagster")
 UNIVERSE = "history_from: 2026-01-01\nvenues: {{gate: {{markets: [BTC/USDT]}}}}\nbackups: {}\n"
 
 
@@ -38,7 +39,7 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def told_at(settings: Settings, instance: dg.DagsterInstance, now: datetime = NOW) -> str:
+def told_at(settings: Settings, instance: dg.DagsterInstance, now: datetime) -> str:
     """What the schedule says at a moment: the run's reason, or why there is none."""
     assert settings.warehouse_url
     warehouse = Warehouse(settings.warehouse_url)
@@ -61,33 +62,32 @@ def told_at(settings: Settings, instance: dg.DagsterInstance, now: datetime = NO
     )
 
 
-def note(settings: Settings, at: datetime, state: str, place: str = "") -> None:
+def kept(settings: Settings, place: Path, minute: int, kinds: Sequence[DatabaseKind] = BOTH) -> None:
+    """A backup of 12:minute of 1 March that was made and verified."""
     assert settings.warehouse_url
-    told = BackupNote(
-        at,
-        at + timedelta(minutes=5),
-        state,
-        "a name" if state == SUCCEEDED else "",
-        place or settings.backup_place,
-        error="",
-    )
-    write_note(Warehouse(settings.warehouse_url), told)
+    place.mkdir(exist_ok=True)
+    name = by_hand(place, {"data/toc.dat": b"x"}, minute=minute, kinds=kinds)
+    at = datetime(2026, 3, 1, 12, minute, tzinfo=UTC)
+    write_note(Warehouse(settings.warehouse_url), BackupNote(at, at, SUCCEEDED, name, str(place)))
 
 
 def test_a_backup_is_asked_for_when_the_last_is_old_enough_and_again_after_one_that_failed(
-    settings: Settings, instance: dg.DagsterInstance
+    settings: Settings, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
-    note(
-        settings, NOW - timedelta(hours=2), SUCCEEDED, "/mnt/stick"
-    )  # taken by hand to another place: not one of these
-    assert told_at(settings, instance) == "run 2026-03-10T12: none was made yet"
-    note(settings, NOW - timedelta(hours=23), SUCCEEDED)
-    assert told_at(settings, instance) == "The next backup is due at 2026-03-10 13:40 UTC."
-    later = NOW + timedelta(hours=1)
-    assert told_at(settings, instance, later) == "run 2026-03-10T13: the last was begun at 2026-03-09 13:40 UTC"
-    note(settings, later, FAILED)
+    assert settings.warehouse_url
+    place = tmp_path / "backups"
+    kept(settings, tmp_path / "stick", 50)  # taken by hand to another place: not one of these
+    kept(settings, place, 55, ("data",))  # nor is one without Dagster's runs
+    place.mkdir(exist_ok=True)
+    by_hand(place, {"data/toc.dat": b"y"}, minute=58, kinds=BOTH)  # nor one that was not read back
+    soon, later = (datetime(2026, 3, 2, hour, 40, tzinfo=UTC) for hour in (11, 12))
+    assert told_at(settings, instance, soon) == "run 2026-03-02T11: there is none yet"
+    kept(settings, place, 40)
+    assert told_at(settings, instance, soon) == "The next backup is due at 2026-03-02 12:40 UTC."
+    assert told_at(settings, instance, later) == "run 2026-03-02T12: the last was begun at 2026-03-01 12:40 UTC"
+    write_note(Warehouse(settings.warehouse_url), BackupNote(later, later, FAILED, "", str(place), error="full"))
     told = told_at(settings, instance, later + timedelta(hours=1))
-    assert told.endswith("begun at 2026-03-09 13:40 UTC; the try of 2026-03-10 13:40 UTC failed")
+    assert told.endswith("begun at 2026-03-01 12:40 UTC; the try of 2026-03-02 12:40 UTC failed")
     instance.create_run_for_job(back_up_everything, status=dg.DagsterRunStatus.STARTED)
     assert told_at(settings, instance, later) == "The last backup is still at work."
     settings.universe.write_text(UNIVERSE.format("{every_hours: 0}"))
@@ -130,7 +130,8 @@ def test_the_check_fails_without_a_young_backup(settings: Settings, warehouse: W
 
     assert checked(backups) == (False, "There is no whole backup, and one of the last 30 hours is asked for.")
     (tmp_path / "backups").mkdir()
-    name = by_hand(tmp_path / "backups", {"data/toc.dat": b"x"})
+    by_hand(tmp_path / "backups", {"data/toc.dat": b"y"}, minute=30, kinds=("data",))  # without Dagster's runs
+    name = by_hand(tmp_path / "backups", {"data/toc.dat": b"x"}, kinds=BOTH)
     passed, told = checked(backups)
     assert not passed
     assert told.startswith(f"The newest, {name}, is ")
@@ -140,9 +141,12 @@ def test_the_check_fails_without_a_young_backup(settings: Settings, warehouse: W
 
 def test_a_damaged_backup_does_not_count_as_recent(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "backups").mkdir()
-    older, newer = (by_hand(tmp_path / "backups", {"data/toc.dat": b"x"}, minute=minute) for minute in (0, 30))
+    older, newer = (
+        by_hand(tmp_path / "backups", {"data/toc.dat": b"x"}, minute=minute, kinds=BOTH) for minute in (0, 30)
+    )
     (tmp_path / "backups" / newer / "data" / "toc.dat").unlink()
-    listed = backups_of(settings).place.listed()
+    backups = backups_of(settings)
+    held = whole(backups.place.listed(), backups.saved)
     now = datetime(2026, 3, 1, 14, 0, tzinfo=UTC)
-    assert judge(listed, 2, now) == (True, f"The newest, {older}, is 2.0 hours old; 2 are allowed.")
-    assert judge(listed, 1, now)[0] is False
+    assert judge(held, 2, now) == (True, f"The newest, {older}, is 2.0 hours old; 2 are allowed.")
+    assert judge(held, 1, now)[0] is False

@@ -76,3 +76,15 @@ def newest_notes(warehouse: Warehouse, place: str | None = None) -> dict[str, Ba
         rows = cursor.fetchall()
     notes = [BackupNote(row[0].astimezone(UTC), row[1].astimezone(UTC), *row[2:]) for row in rows]
     return {note.state: note for note in notes}
+
+
+def verified_names(warehouse: Warehouse) -> frozenset[str]:
+    """Of all backups that were read back after they had been written, wherever they went.
+
+    Raises:
+        DatabaseUnreachable: no connection.
+        NotMigrated: the table is missing.
+    """
+    with warehouse.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM ops.backups WHERE state = %s", (SUCCEEDED,))
+        return frozenset(name for (name,) in cursor.fetchall())

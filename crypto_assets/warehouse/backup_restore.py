@@ -35,6 +35,7 @@ from crypto_assets.warehouse.backup_models import restore_models
 from crypto_assets.warehouse.backup_place import BackupPlace
 from crypto_assets.warehouse.backup_tools import Tools, find_tools
 from crypto_assets.warehouse.connection import DatabaseMissing, Warehouse, ensure_database
+from crypto_assets.warehouse.fetched_folder import folder_for_fetched
 from crypto_assets.warehouse.row_hashes import Comparison, compare, hash_tables, tables_of
 
 _DEFAULT_GRANT = re.compile(r"\d+; \d+ \d+ DEFAULT ACL ")
@@ -162,12 +163,8 @@ def _at_hand(place: BackupPlace, name: str, staging: Path) -> Iterator[tuple[Man
     if place.folder is not None:
         yield place.verify(name), place.folder / name
         return
-    staging.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder = Path(tempfile.mkdtemp(prefix="fetched-", dir=staging))
-    try:
+    with folder_for_fetched(staging) as folder:
         yield place.fetch(name, folder), folder
-    finally:
-        shutil.rmtree(folder)
 
 
 def _refuse_unfit(manifest: Manifest, wanted: Restoring) -> None:

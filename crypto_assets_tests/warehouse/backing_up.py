@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import subprocess
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,14 @@ from sqlalchemy import make_url
 from crypto_assets.datasets.market.ohlcv.table import ohlcv
 from crypto_assets.warehouse.backup import Saved
 from crypto_assets.warehouse.backup_files import marks_of
-from crypto_assets.warehouse.backup_manifest import MANIFEST, Manifest, manifest_bytes, name_of
+from crypto_assets.warehouse.backup_manifest import (
+    MANIFEST,
+    DatabaseKind,
+    DatabaseMark,
+    Manifest,
+    manifest_bytes,
+    name_of,
+)
 from crypto_assets.warehouse.backup_restore import Restoring
 from crypto_assets.warehouse.backup_tools import find_tools
 from crypto_assets.warehouse.connection import Warehouse
@@ -117,14 +124,25 @@ def name_of_none(like: Warehouse) -> Iterator[SecretStr]:
 
 
 def by_hand(
-    place: Path, files: Mapping[str, bytes], *, minute: int = 0, origin: str = ORIGIN, profile: str = "live"
+    place: Path,
+    files: Mapping[str, bytes],
+    *,
+    minute: int = 0,
+    origin: str = ORIGIN,
+    profile: str = "live",
+    kinds: Sequence[DatabaseKind] = (),
 ) -> str:
-    """A backup of no database, written straight into its place; its name."""
+    """A backup of no database, or of empty ones, written straight into its place; its name."""
     folder = place / "by_hand"
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
-    manifest = manifest_by_hand(folder, minute=minute, origin=origin, profile=profile)
+    made = manifest_by_hand(folder, minute=minute, origin=origin, profile=profile)
+    empty = DatabaseMark(
+        database="empty", server="18.0", program="18.0", snapshot_at=made.started_at, seconds=0, tables=(), migrations=(),
+        extensions=(), roles=(), grants=(), default_grants=(), database_grants=(),
+    )  # fmt: skip
+    manifest = made.model_copy(update={"databases": dict.fromkeys(kinds, empty)})
     content = manifest_bytes(manifest)
     (folder / MANIFEST).write_bytes(content)
     name = name_of(manifest, content)
