@@ -17,6 +17,7 @@ from crypto_assets.datasets.outcomes import SHOWN, Described, told_to_dagster
 from crypto_assets.resources import Backups, UniverseFile
 from crypto_assets.runs_at_work import is_at_work
 from crypto_assets.warehouse.backup import Made, Saved, back_up
+from crypto_assets.warehouse.backup_catalog import origin_of
 from crypto_assets.warehouse.backup_log import FAILED, newest_notes, verified_names
 from crypto_assets.warehouse.backup_manifest import Manifest
 from crypto_assets.warehouse.backup_place import Listed
@@ -76,7 +77,8 @@ def backup_is_recent(
         return dg.AssetCheckResult(passed=True, description="No backup is asked for: backups.max_age_hours is 0.")
     with told_to_dagster():
         listed = backups.place.listed(backups.saved.profile)
-    passed, told = judge(whole(listed, backups.saved), max_age_hours, datetime.now(UTC))
+        held = whole(listed, backups.saved)
+    passed, told = judge(held, max_age_hours, datetime.now(UTC))
     return dg.AssetCheckResult(
         passed=passed,
         severity=dg.AssetCheckSeverity.ERROR,
@@ -96,10 +98,17 @@ class Held(NamedTuple):
 
 
 def whole(listed: Sequence[Listed], saved: Saved) -> list[Held]:
-    """Backups that hold all that is to be saved, with every file: one without Dagster's runs replaces none with them. Pure."""
+    """Backups of this database that hold all that is to be saved, with every file: one without Dagster's runs replaces none
+    with them, and one of another machine with the same profile replaces none of ours.
+
+    Raises:
+        DatabaseUnreachable: no connection.
+    """
+    with saved.data.connect() as connection, connection.cursor() as cursor:
+        origin = origin_of(cursor)
     wanted = {kind for kind, _ in saved.databases}
     found = [Held(one.name, one.manifest) for one in listed if one.manifest is not None and not one.problem]
-    return [one for one in found if one.manifest.databases.keys() >= wanted]
+    return [one for one in found if one.manifest.origin == origin and one.manifest.databases.keys() >= wanted]
 
 
 def judge(held: Sequence[Held], max_age_hours: int, now: datetime) -> tuple[bool, str]:

@@ -11,6 +11,7 @@ from crypto_assets.backup_automation import back_up_everything, backup_is_recent
 from crypto_assets.definitions import build_definitions
 from crypto_assets.resources import Backups, UniverseFile, backups_of
 from crypto_assets.settings import Settings
+from crypto_assets.warehouse.backup_catalog import origin_of
 from crypto_assets.warehouse.backup_log import FAILED, SUCCEEDED, BackupNote, newest_notes, write_note
 from crypto_assets.warehouse.backup_manifest import DatabaseKind
 from crypto_assets.warehouse.connection import Warehouse
@@ -31,6 +32,13 @@ def settings(warehouse: Warehouse, tmp_path: Path) -> Settings:
         dagster_url=warehouse.url,
         backup_store=str(tmp_path / "backups"),
     )
+
+
+@pytest.fixture
+def origin(warehouse: Warehouse) -> str:
+    """What tells backups of this database from those of others."""
+    with warehouse.connect() as connection, connection.cursor() as cursor:
+        return origin_of(cursor)
 
 
 @pytest.fixture
@@ -65,21 +73,23 @@ def told_at(settings: Settings, instance: dg.DagsterInstance, now: datetime) -> 
 def kept(settings: Settings, place: Path, minute: int, kinds: Sequence[DatabaseKind] = BOTH) -> None:
     """A backup of 12:minute of 1 March that was made and verified."""
     assert settings.warehouse_url
+    with Warehouse(settings.warehouse_url).connect() as connection, connection.cursor() as cursor:
+        origin = origin_of(cursor)
     place.mkdir(exist_ok=True)
-    name = by_hand(place, {"data/toc.dat": b"x"}, minute=minute, kinds=kinds)
+    name = by_hand(place, {"data/toc.dat": b"x"}, minute=minute, kinds=kinds, origin=origin)
     at = datetime(2026, 3, 1, 12, minute, tzinfo=UTC)
     write_note(Warehouse(settings.warehouse_url), BackupNote(at, at, SUCCEEDED, name, str(place)))
 
 
 def test_a_backup_is_asked_for_when_the_last_is_old_enough_and_again_after_one_that_failed(
-    settings: Settings, instance: dg.DagsterInstance, tmp_path: Path
+    settings: Settings, instance: dg.DagsterInstance, origin: str, tmp_path: Path
 ) -> None:
     assert settings.warehouse_url
     place = tmp_path / "backups"
     kept(settings, tmp_path / "stick", 50)  # taken by hand to another place: not one of these
     kept(settings, place, 55, ("data",))  # nor is one without Dagster's runs
     place.mkdir(exist_ok=True)
-    by_hand(place, {"data/toc.dat": b"y"}, minute=58, kinds=BOTH)  # nor one that was not read back
+    by_hand(place, {"data/toc.dat": b"y"}, minute=58, kinds=BOTH, origin=origin)  # nor one that was not read back
     soon, later = (datetime(2026, 3, 2, hour, 40, tzinfo=UTC) for hour in (11, 12))
     assert told_at(settings, instance, soon) == "run 2026-03-02T11: there is none yet"
     kept(settings, place, 40)
@@ -120,7 +130,9 @@ def test_the_job_saves_both_databases_and_tells_of_each_table(settings: Settings
     assert newest_notes(warehouse)[SUCCEEDED].name == listed.name
 
 
-def test_the_check_fails_without_a_young_backup(settings: Settings, warehouse: Warehouse, tmp_path: Path) -> None:
+def test_the_check_fails_without_a_young_backup(
+    settings: Settings, warehouse: Warehouse, origin: str, tmp_path: Path
+) -> None:
     backups, universe = backups_of(settings), UniverseFile(settings.universe_file, warehouse)
 
     def checked(backups: Backups) -> tuple[bool, str]:
@@ -130,8 +142,10 @@ def test_the_check_fails_without_a_young_backup(settings: Settings, warehouse: W
 
     assert checked(backups) == (False, "There is no whole backup, and one of the last 30 hours is asked for.")
     (tmp_path / "backups").mkdir()
-    by_hand(tmp_path / "backups", {"data/toc.dat": b"y"}, minute=30, kinds=("data",))  # without Dagster's runs
-    name = by_hand(tmp_path / "backups", {"data/toc.dat": b"x"}, kinds=BOTH)
+    # One without Dagster's runs, one of another machine with the same profile, and ours.
+    by_hand(tmp_path / "backups", {"data/toc.dat": b"y"}, minute=30, kinds=("data",), origin=origin)
+    by_hand(tmp_path / "backups", {"data/toc.dat": b"z"}, minute=40, kinds=BOTH)
+    name = by_hand(tmp_path / "backups", {"data/toc.dat": b"x"}, kinds=BOTH, origin=origin)
     passed, told = checked(backups)
     assert not passed
     assert told.startswith(f"The newest, {name}, is ")
@@ -139,10 +153,11 @@ def test_the_check_fails_without_a_young_backup(settings: Settings, warehouse: W
     assert checked(backups) == (True, "No backup is asked for: backups.max_age_hours is 0.")
 
 
-def test_a_damaged_backup_does_not_count_as_recent(settings: Settings, tmp_path: Path) -> None:
+def test_a_damaged_backup_does_not_count_as_recent(settings: Settings, origin: str, tmp_path: Path) -> None:
     (tmp_path / "backups").mkdir()
     older, newer = (
-        by_hand(tmp_path / "backups", {"data/toc.dat": b"x"}, minute=minute, kinds=BOTH) for minute in (0, 30)
+        by_hand(tmp_path / "backups", {"data/toc.dat": b"x"}, minute=minute, kinds=BOTH, origin=origin)
+        for minute in (0, 30)
     )
     (tmp_path / "backups" / newer / "data" / "toc.dat").unlink()
     backups = backups_of(settings)

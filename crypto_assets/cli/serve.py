@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -32,6 +32,9 @@ from crypto_assets.settings import Settings, inherited_environment
 
 HOST = "127.0.0.1"
 STOP_SECONDS = 20
+# `up` itself ends its children beside each other, then streams (30 s), then PostgreSQL (120 s): who kills it sooner than it
+# may take leaves a stream behind that has lost its database.
+UP_STOP_SECONDS = STOP_SECONDS + 30 + 120 + 10
 LOOKER_ON = "dashboard"
 
 
@@ -96,8 +99,7 @@ def serve(settings: Settings) -> None:
         finally:
             ending.set()
             NOTICES.print("Ending webserver, daemon, dashboard and database.")
-            for _, child in children:
-                _end(child)
+            _end(children)
             _end_streams(environment)
             state_file(settings).unlink(missing_ok=True)
 
@@ -113,11 +115,12 @@ def stop(settings: Settings) -> list[str]:
         found = process.running()
         if found is None:
             continue
-        found.terminate()
-        try:
-            found.wait(STOP_SECONDS + 10 if process.name == "up" else STOP_SECONDS)
-        except psutil.TimeoutExpired:
-            found.kill()
+        with suppress(psutil.NoSuchProcess):  # it may end by itself at any moment
+            found.terminate()
+            try:
+                found.wait(UP_STOP_SECONDS if process.name == "up" else STOP_SECONDS)
+            except psutil.TimeoutExpired:
+                found.kill()
         ended.append(process.name)
     state_file(settings).unlink(missing_ok=True)
     return ended
@@ -226,11 +229,15 @@ def _answers(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        child.terminate()
+def _end(children: Sequence[tuple[str, subprocess.Popen[bytes]]]) -> None:
+    """End all beside each other; what has not ended after STOP_SECONDS is killed."""
+    for _, child in children:
+        if child.poll() is None:
+            child.terminate()
+    until = time.monotonic() + STOP_SECONDS
+    for _, child in children:
         try:
-            child.wait(STOP_SECONDS)
+            child.wait(max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
