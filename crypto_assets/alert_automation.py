@@ -9,14 +9,11 @@ A new kind of alert is a line of KINDS in alerts/alert.py, a function here or in
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import dagster as dg
 import structlog
 from dagster._core.definitions.freshness import FreshnessState
-from dagster._core.storage.asset_check_execution_record import (
-    COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES,
-    AssetCheckExecutionRecord,
-)
 
 from crypto_assets.alerts import memory
 from crypto_assets.alerts.alert import (
@@ -37,7 +34,9 @@ from crypto_assets.alerts.post import AlertPost
 from crypto_assets.alerts.rounds import Round, tell
 from crypto_assets.datasets.market.arbitrage_opportunities.table import arbitrage_opportunities
 from crypto_assets.datasets.market.book_ticker_snapshots.table import book_ticker_snapshots
+from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.origin import partition_of
+from crypto_assets.quality.check_results import PARTITION_TAGS, check_failures
 from crypto_assets.resources import UniverseFile
 from crypto_assets.stream_runs import STREAM_JOB
 from crypto_assets.warehouse.connection import Warehouse
@@ -48,10 +47,14 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS = 60
 SENSOR = "alerts"
 _FAILED_WITHIN = timedelta(days=7)  # who has not run it again for a week does not mean to
-_MOST_RUNS = 300  # failed runs that a look reads
-_NEWER = 20  # later runs of the same job and partition among which a success is looked for
+_MOST_RUNS = 5_000  # failed runs that a look reads, and later ones among which it looks for a success
+_PAGE = 500  # runs read at once
 _WILL_RETRY = "dagster/will_retry"  # Dagster says so on a failed run that its retries will run again
 _NAMED = 5  # of many, in a message
+
+
+class TooManyFailures(CryptoAssetsError):
+    """More runs failed than a look can read."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +79,17 @@ def failed_runs(look: DagsterLook) -> list[Alert]:
     """Jobs and partitions whose newest run failed for good: none is alerted that is retried, or succeeded later.
 
     The stream is left out: it is started again at once, and its outage is an alert of its own.
+
+    Raises:
+        TooManyFailures: more failed than a look can read; then none of them is known to be over.
     """
-    asked = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=look.now - _FAILED_WITHIN)
     newest: dict[str, dg.RunRecord] = {}
-    for record in look.instance.get_run_records(asked, limit=_MOST_RUNS):
+    for record in _failures(look):
         newest.setdefault(run_subject(record.dagster_run), record)
     found = []
     for subject, record in newest.items():
         run = record.dagster_run
-        if run.job_name == STREAM_JOB or run.tags.get(_WILL_RETRY) == "true" or _made_good(look, subject, record):
+        if _made_good(look, subject, record):
             continue
         ended = datetime.fromtimestamp(record.end_time or record.update_timestamp.timestamp(), UTC)
         found.append(
@@ -104,15 +109,11 @@ def failed_runs(look: DagsterLook) -> list[Alert]:
 
 
 def failed_checks(look: DagsterLook) -> list[Alert]:
-    """Checks whose newest evaluation failed: one alert each of severity error, one for all that warn."""
+    """Checks with a failure that stands (alerts/standing.py): one alert each of severity error, one for all that warn."""
     found, warnings = list[Alert](), list[tuple[str, datetime]]()
-    for key, record in _latest_evaluations(look):
-        event = record.event.dagster_event if record.event else None
-        if event is None or event.event_type != dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            continue
-        told, when = event.asset_check_evaluation_data, datetime.fromtimestamp(record.create_timestamp, UTC)
-        if told.passed:
-            continue
+    for key, failures in check_failures(look.instance, look.checks, look.now):
+        record, told = failures[0]
+        when = datetime.fromtimestamp(record.create_timestamp, UTC)
         dataset = key.asset_key.to_user_string()
         if told.severity is not dg.AssetCheckSeverity.ERROR:
             warnings.append((f"{dataset} {key.name}", when))
@@ -244,18 +245,47 @@ def run_subject(run: dg.DagsterRun) -> str:
     return f"{name} {partition_of(run.tags)}".strip()
 
 
+def _failures(look: DagsterLook) -> Iterator[dg.RunRecord]:
+    """Runs of the last week that failed for good, newest first, without the stream's."""
+    asked = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=look.now - _FAILED_WITHIN)
+    read = 0
+    for record in _paged(look.instance, asked):
+        run = record.dagster_run
+        if run.job_name == STREAM_JOB or run.tags.get(_WILL_RETRY) == "true":
+            continue
+        read += 1
+        if read > _MOST_RUNS:
+            raise TooManyFailures(
+                f"More than {_MOST_RUNS:,} runs failed within a week",
+                way_out="Delete failed runs in the web UI, once their cause is mended.",
+            )
+        yield record
+
+
 def _made_good(look: DagsterLook, subject: str, failed: dg.RunRecord) -> bool:
-    """Whether the same was run again later, and succeeded."""
+    """Whether the same was run again later, and succeeded.
+
+    The first later runs are read first: a success that was found once is found each time, whatever else succeeds after it.
+    """
     run = failed.dagster_run
-    tags = {name: run.tags[name] for name in ("dagster/partition",) if name in run.tags}
     later = dg.RunsFilter(
         job_name=run.job_name,
         statuses=[dg.DagsterRunStatus.SUCCESS],
-        tags=tags,
+        tags={name: run.tags[name] for name in PARTITION_TAGS if name in run.tags},
         created_after=failed.create_timestamp,
     )
-    records = look.instance.get_run_records(later, limit=_NEWER)
+    records = islice(_paged(look.instance, later, ascending=True), _MOST_RUNS)
     return any(run_subject(record.dagster_run) == subject for record in records)
+
+
+def _paged(instance: dg.DagsterInstance, asked: dg.RunsFilter, *, ascending: bool = False) -> Iterator[dg.RunRecord]:
+    """Every run that a filter lets through, newest first where nothing else is said."""
+    cursor = None
+    while page := instance.get_run_records(asked, limit=_PAGE, cursor=cursor, ascending=ascending):
+        yield from page
+        if len(page) < _PAGE:
+            return
+        cursor = page[-1].dagster_run.run_id
 
 
 def _why(instance: dg.DagsterInstance, run_id: str) -> str:
@@ -274,19 +304,6 @@ def _why(instance: dg.DagsterInstance, run_id: str) -> str:
             return said or (error.message.strip() if error else "A step failed.")
         return event.message or "The run failed; its log says more."
     return "The run failed; its log says more."
-
-
-def _latest_evaluations(look: DagsterLook) -> Iterator[tuple[dg.AssetCheckKey, AssetCheckExecutionRecord]]:
-    """The newest finished evaluation of each check; one that is planned or was given up says nothing."""
-    storage = look.instance.event_log_storage
-    latest = storage.get_latest_asset_check_execution_by_key(list(look.checks))
-    done = COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
-    for key, record in sorted(latest.items(), key=lambda one: (one[0].asset_key.path, one[0].name)):
-        if record.status in done:
-            yield key, record
-            continue
-        for older in storage.get_asset_check_execution_history(key, limit=1, status=done):
-            yield key, older
 
 
 def _warnings(warnings: Sequence[tuple[str, datetime]]) -> list[Alert]:

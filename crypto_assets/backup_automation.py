@@ -99,7 +99,8 @@ class Held(NamedTuple):
 
 def whole(listed: Sequence[Listed], saved: Saved) -> list[Held]:
     """Backups of this database that hold all that is to be saved, with every file: one without Dagster's runs replaces none
-    with them, and one of another machine with the same profile replaces none of ours.
+    with them, and one of another machine with the same profile replaces none of ours. Models are not asked for: a store of
+    artefacts that is empty leaves no trace in a backup.
 
     Raises:
         DatabaseUnreachable: no connection.

@@ -111,10 +111,10 @@ def release_origin() -> None:
 
 
 def _line(event: EventDict, **_: object) -> str:
-    """An object in one line. What JSON has no word for is text: NaN and infinities, too."""
+    """An object in one line. What JSON has no word for is text: NaN and infinities, and what keys are no text in, too."""
     try:
         return json.dumps(event, default=str, allow_nan=False)
-    except ValueError:
+    except (TypeError, ValueError):
         finite = {name: value if not isinstance(value, float) else str(value) for name, value in event.items()}
         nested = {name: value if isinstance(value, str | int | None) else str(value) for name, value in finite.items()}
         return json.dumps(nested)

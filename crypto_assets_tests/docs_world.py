@@ -50,6 +50,7 @@ def fill_documents_world(warehouse: Warehouse) -> None:
     """What the client's pages ask for, and beside it binance's market, a pool, quotes of now."""
     fill(warehouse)
     store(warehouse, walk(60, seed=3, timeframe="1m"), "BTC/USDT", timeframe="1m")
+    store(warehouse, walk(5, seed=5, timeframe="1d"), "BTC/USDT", timeframe="1d")
     store(warehouse.on_behalf_of(RUN), walk(40, seed=4, start=MARCH), "BTC/USDT")
     january = VenueWindow("binance", datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC))
     features.compute_window(warehouse, shipped_universe(), january, DerivedConfig(), lambda _derived: None)

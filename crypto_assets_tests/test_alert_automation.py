@@ -1,14 +1,17 @@
 """What only Dagster can tell becomes alerts, and the sensor's tick tells them, without a secret anywhere."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
+from dagster._core.test_utils import create_run_for_test
 from pydantic import SecretStr
 
+from crypto_assets import alert_automation
 from crypto_assets.alert_automation import (
     FINDERS,
     DagsterLook,
@@ -126,6 +129,91 @@ def test_failed_checks_are_alerts_each_and_warnings_one(instance: dg.DagsterInst
     told.update(key_is_unique=(True, "ERROR"), few_anomalies=(True, "WARN"))
     dg.materialize([ohlcv], instance=instance)
     assert failed_checks(_look(instance, warehouse, keys)) == []
+
+
+def test_a_venue_that_holds_ends_no_failure_of_another(instance: dg.DagsterInstance, warehouse: Warehouse) -> None:
+    told = {"gate": (False, "ERROR"), "mexc": (True, "ERROR")}
+    venues = dg.MultiPartitionsDefinition(
+        {"month": dg.StaticPartitionsDefinition(["2026-03-01"]), "venue": dg.StaticPartitionsDefinition(list(told))}
+    )
+    key = dg.AssetCheckKey(BARS, "newest_bar_is_recent")
+
+    @dg.asset(key=BARS, partitions_def=venues, check_specs=[dg.AssetCheckSpec(key.name, asset=BARS)])
+    def ohlcv(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        venue = context.partition_key.rpartition("|")[2]
+        passed, severity = told[venue]
+        yield dg.MaterializeResult()
+        yield dg.AssetCheckResult(
+            passed=passed, check_name=key.name, severity=dg.AssetCheckSeverity(severity), description=f"{venue} is late"
+        )
+
+    def judge(venue: str) -> list[tuple[str, Severity]]:
+        dg.materialize([ohlcv], instance=instance, partition_key=f"2026-03-01|{venue}")
+        return [(one.happened, one.severity) for one in failed_checks(_look(instance, warehouse, [key]))]
+
+    gate = [("gate is late", Severity.CRITICAL)]
+    assert judge("gate") == gate
+    assert judge("mexc") == gate
+    told["mexc"] = (False, "WARN")  # one that warns hides none of severity error
+    assert judge("mexc") == gate
+    told["gate"] = (True, "ERROR")
+    assert judge("gate") == [("market/ohlcv newest_bar_is_recent.", Severity.NOTICE)]
+    told["mexc"], told["gate"] = (True, "ERROR"), (False, "ERROR")
+    judge("gate")
+    assert judge("mexc") == gate
+    look = replace(_look(instance, warehouse, [key]), now=datetime.now(UTC) + timedelta(hours=27))
+    assert failed_checks(look) == []  # nobody has judged the venue since: it was taken out
+    told["mexc"] = (False, "ERROR")
+    judge("mexc")
+    assert [one.happened for one in failed_checks(look)] == ["mexc is late"]  # the newest word counts for ever
+
+
+def _made_up(
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus, tags: dict[str, str] | None = None,
+    *, name: str = "__ASSET_JOB", asset: str = "ohlcv",
+) -> None:  # fmt: skip
+    """A run that ended so, of an asset."""
+    chosen = frozenset({dg.AssetKey(["market", asset])})
+    create_run_for_test(instance, job_name=name, status=status, tags=tags or {}, asset_selection=chosen)
+
+
+def test_a_run_that_was_made_good_stays_so_whatever_succeeds_later(
+    instance: dg.DagsterInstance, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alert_automation, "_PAGE", 3)
+    march, may = ({f"dagster/asset_partition_range_{end}": f"2026-0{month}-01|gate" for end in ("start", "end")}
+                  for month in (3, 5))  # fmt: skip
+    success, failure = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
+    for tags in ({}, march):
+        _made_up(instance, failure, tags)
+        for _ in range(7):
+            _made_up(instance, success, may, asset="labels")
+    assert [one.subject for one in failed_runs(_look(instance, warehouse))] == [
+        "market/ohlcv 2026-03-01|gate", "market/ohlcv"
+    ]  # fmt: skip
+    _made_up(instance, success)
+    monkeypatch.setattr(alert_automation, "_MOST_RUNS", 16)
+    for _ in range(20):
+        _made_up(instance, success, may, asset="labels")
+    _made_up(instance, success, march)
+    assert failed_runs(_look(instance, warehouse)) == []
+
+
+def test_every_failed_run_of_the_week_is_read_or_nobody_can_tell(
+    instance: dg.DagsterInstance, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alert_automation, "_PAGE", 3)
+    monkeypatch.setattr(alert_automation, "_MOST_RUNS", 4)
+    failure = dg.DagsterRunStatus.FAILURE
+    for number in range(4):
+        _made_up(instance, failure, {"dagster/partition": str(number)})
+    for _ in range(9):  # neither is read as one of those
+        _made_up(instance, failure, name=STREAM_JOB)
+        _made_up(instance, failure, {"dagster/will_retry": "true"})
+    finders = [(FAILED_RUN, failed_runs)]
+    assert look_around(_look(instance, warehouse), UI, finders) == {"failed_run": 4}
+    _made_up(instance, failure, {"dagster/partition": "4"})
+    assert look_around(_look(instance, warehouse), UI, finders) == {"blind": 1, "failed_run": 4}
 
 
 def test_an_asset_that_freshness_calls_failed_is_stale(tmp_path: Path, warehouse: Warehouse) -> None:

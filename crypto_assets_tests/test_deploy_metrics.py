@@ -57,6 +57,24 @@ def test_each_alert_is_tried() -> None:
     assert {str(rule["alert"]) for rule in alerts()} == set(named)
 
 
+def test_who_scrapes_the_stream_is_said_where_its_metrics_are_used() -> None:
+    local, contained = (
+        {job.get("metrics_path") for job in yaml.safe_load((PROMETHEUS / name).read_text())["scrape_configs"]}
+        for name in ("prometheus.local.yml", "prometheus.yml")
+    )
+    assert "/metrics/stream" in local
+    assert "/metrics/stream" not in contained
+    rules = (PROMETHEUS / "rules.yml").read_text()
+    for rule in alerts():
+        if "crypto_assets_stream_" in str(rule["expr"]):
+            before = rules[: rules.index(f"- alert: {rule['alert']}\n")]
+            assert "prometheus.local.yml" in before[before.rindex('"\n') :], rule["alert"]
+    board = json.loads((GRAFANA / "dashboards" / "crypto_assets.json").read_text())
+    of_stream = [panel for panel in board["panels"] if "crypto_assets_stream_" in json.dumps(panel.get("targets"))]
+    assert len(of_stream) == 2
+    assert all("prometheus.local.yml" in panel["description"] for panel in of_stream)
+
+
 def test_grafana_is_given_a_board_whose_panels_lie_side_by_side() -> None:
     source = yaml.safe_load((GRAFANA / "datasources" / "prometheus.yaml").read_text())["datasources"][0]
     folder = yaml.safe_load((GRAFANA / "dashboards" / "provider.yaml").read_text())["providers"][0]["options"]["path"]

@@ -128,6 +128,15 @@ def test_whatever_is_logged_is_one_line_that_parses(
     assert line["event"] == event
 
 
+def test_keys_that_are_no_text_are_one_line_that_parses(capfd: pytest.CaptureFixture[str]) -> None:
+    configure_logs("INFO", "json")
+    structlog.get_logger("a").info(
+        "counted", rows={("gate", "BTC/USDT"): 3}, days={datetime(2026, 3, 1, tzinfo=UTC): 1}
+    )
+    [line] = _lines(capfd)
+    assert (line["event"], line["rows"]) == ("counted", "{('gate', 'BTC/USDT'): 3}")
+
+
 @pytest.mark.parametrize(
     ("tags", "origin"),
     [

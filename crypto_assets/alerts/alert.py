@@ -47,7 +47,7 @@ class Kind:
     calm: timedelta = timedelta()
 
 
-# Checks of several venues share a name: one that fails between two that hold comes and goes with each round of five minutes.
+# What fails in one round and holds in the next comes and goes with rounds of five minutes.
 _A_ROUND = timedelta(minutes=10)
 FAILED_RUN = Kind(
     "failed_run", "a run failed, its retries too", "A later run of the same succeeded, or a week has passed."

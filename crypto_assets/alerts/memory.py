@@ -6,7 +6,7 @@ What belongs here: the statements. What does not: what is an alert (findings.py)
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -30,15 +30,19 @@ ON CONFLICT (kind, subject) DO UPDATE
        first_at = CASE WHEN a.state = 'open' THEN least(a.first_at, excluded.first_at) ELSE excluded.first_at END,
        rounds = CASE WHEN a.state = 'open' THEN a.rounds + 1 ELSE 1 END,
        taken_by = CASE WHEN a.state = 'open' THEN a.taken_by ELSE '{}' END,
+       told_at = CASE WHEN a.state = 'over' AND a.taken_by <> '{}' THEN NULL ELSE a.told_at END,
        last_at = excluded.last_at, over_at = NULL
 """
 _ENDED = """
 UPDATE ops.alerts SET state = 'over', over_at = %(now)s, taken_by = '{}'
  WHERE kind = %(kind)s AND state = 'open' AND subject <> ALL (%(subjects)s) AND last_at <= %(now)s - %(calm)s
 """
+# An alert that some address still lacks stays due; once it is to be repeated, every address lacks it.
 _DUE = """
-SELECT a.kind, a.subject, a.state, a.severity, a.title, a.body, a.link, a.first_at, a.over_at, a.taken_by FROM ops.alerts a
- WHERE CASE WHEN a.state = 'open' THEN a.told_at IS NULL OR a.told_at <= %(now)s - %(repeat)s
+SELECT a.kind, a.subject, a.state, a.severity, a.title, a.body, a.link, a.first_at, a.over_at,
+       CASE WHEN a.state = 'open' AND a.told_at <= %(now)s - %(repeat)s THEN '{}' ELSE a.taken_by END
+  FROM ops.alerts a
+ WHERE CASE WHEN a.state = 'open' THEN a.told_at IS NULL OR a.told_at <= %(now)s - %(repeat)s OR a.taken_by <> '{}'
             ELSE a.told_at IS NOT NULL AND a.kind = ANY (%(with_end)s) END
    AND (a.claimed_at IS NULL OR a.claimed_at <= %(now)s - %(claim)s)
    AND NOT EXISTS (SELECT FROM ops.alert_silences s
@@ -50,13 +54,13 @@ UPDATE ops.alerts SET claimed_at = %(now)s
  WHERE kind = %(kind)s AND subject = %(subject)s AND state = %(state)s
    AND (claimed_at IS NULL OR claimed_at <= %(now)s - %(claim)s)
 """
-_TOLD = """
-UPDATE ops.alerts SET claimed_at = NULL, taken_by = '{}', times_told = times_told + 1,
-       told_at = CASE WHEN %(state)s = 'open' THEN %(now)s END
- WHERE kind = %(kind)s AND subject = %(subject)s
-"""
-_FAILED = """
-UPDATE ops.alerts SET claimed_at = NULL, failed_deliveries = failed_deliveries + %(failures)s, taken_by = %(taken)s
+# An end stays due, by its told_at, until the last address has taken it.
+_SENT = """
+UPDATE ops.alerts SET claimed_at = NULL, failed_deliveries = failed_deliveries + %(failures)s, taken_by = %(taken)s,
+       times_told = times_told + %(is_first)s::integer,
+       told_at = CASE WHEN %(state)s = 'over' THEN CASE WHEN NOT %(is_done)s THEN told_at END
+                      WHEN %(is_first)s THEN %(now)s
+                      WHEN %(is_known)s THEN coalesce(told_at, %(now)s) ELSE told_at END
  WHERE kind = %(kind)s AND subject = %(subject)s
 """
 _SILENCE = """
@@ -72,7 +76,7 @@ class Due:
     Args:
         is_over: Whether it is its end that is to be told.
         until: When it was found over; None while it lasts.
-        taken_by: Addresses that took it already while others failed.
+        taken_by: Addresses that took it already, by name, while others failed.
     """
 
     kind: str
@@ -131,26 +135,44 @@ def claim(connection: Connection, chosen: Sequence[Due], now: datetime) -> list[
     return ours
 
 
-def told(connection: Connection, message: Sequence[Due], title: str, now: datetime) -> None:
-    """Every address took a message that speaks of these."""
-    with connection.cursor() as cursor:
-        for one in message:
-            cursor.execute(_TOLD, one.key() | {"now": now})
-        cursor.execute(
-            "INSERT INTO ops.alert_messages (sent_at, alerts, title) VALUES (%s, %s, %s)", (now, len(message), title)
-        )
-
-
-def not_told(connection: Connection, message: Sequence[Due], failures: int, taken: Collection[str]) -> None:
-    """So many addresses did not take a message that speaks of these; the next round tries them again.
+def sent(
+    connection: Connection,
+    message: Sequence[Due],
+    title: str,
+    now: datetime,
+    *,
+    taken: Collection[str],
+    failures: int,
+    everybody: Collection[str],
+) -> list[Due]:
+    """Remember what came of sending a message that speaks of these. It counts by the hour once, however late some take it.
 
     Args:
-        taken: Addresses that did take it, now or before.
+        message: With the addresses that had taken each before.
+        taken: Addresses that took it now.
+        failures: How many did not.
+        everybody: Every address there is: an alert that all of them have taken is told.
+
+    Returns:
+        The same, with the addresses that have taken each now.
     """
+    after = [replace(one, taken_by=one.taken_by | set(taken)) for one in message]
     with connection.cursor() as cursor:
-        for one in message:
-            known = sorted({*one.taken_by, *taken})
-            cursor.execute(_FAILED, one.key() | {"failures": failures, "taken": known})
+        for before, one in zip(message, after, strict=True):
+            is_done = one.taken_by.issuperset(everybody)
+            marks = {
+                "is_done": is_done,
+                "is_first": not before.taken_by and bool(taken),
+                "is_known": bool(one.taken_by),
+            }
+            left = [] if is_done else sorted(one.taken_by)
+            cursor.execute(_SENT, one.key() | marks | {"now": now, "failures": failures, "taken": left})
+        if taken and not all(one.taken_by for one in message):
+            cursor.execute(
+                "INSERT INTO ops.alert_messages (sent_at, alerts, title) VALUES (%s, %s, %s)",
+                (now, len(message), title),
+            )
+    return after
 
 
 def sent_since(connection: Connection, moment: datetime) -> int:

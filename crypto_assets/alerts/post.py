@@ -82,12 +82,12 @@ class Address:
         plugin = _plugin(self.secret)
         if plugin is None:
             return f"{self._scheme}://…"
-        if self._scheme in _PLAIN_HOSTS:
-            parts = urlsplit(self.secret.get_secret_value())
-            host, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
-        else:
-            host, port = urlsplit(_shown_by_apprise(plugin)).netloc.rpartition("@")[2], ""
-        return f"{self._scheme}://{host}{port}/…"
+        try:
+            if self._scheme in _PLAIN_HOSTS:
+                return f"{self._scheme}://{_place(self.secret.get_secret_value())}/…"
+            return f"{self._scheme}://{urlsplit(_shown_by_apprise(plugin)).netloc.rpartition('@')[2]}/…"
+        except ValueError:  # apprise takes addresses that are none, as one with half of an IPv6 host
+            return f"{self._scheme}://…"
 
     def send(self, message: Message) -> Delivery:
         """Send a message; an address that does not take it is no error, but said in the result."""
@@ -150,6 +150,20 @@ def _plugin(url: SecretStr) -> NotifyBase | None:
     asset = AppriseAsset(app_id="crypto_assets", app_desc="crypto_assets", app_url="", async_mode=False)
     with _heard():  # what it says of an address that it cannot read holds the address
         return Apprise.instantiate(url.get_secret_value(), asset=asset)
+
+
+def _place(url: str) -> str:
+    """Host and port of an address; no port where it cannot be one, as 99999, which apprise takes.
+
+    Raises:
+        ValueError: its host cannot be read.
+    """
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    return f"{parts.hostname or ''}{f':{port}' if port else ''}"
 
 
 def _shown_by_apprise(plugin: NotifyBase) -> str:

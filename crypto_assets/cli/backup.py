@@ -168,18 +168,22 @@ def _databases(settings: Settings, to: str) -> Iterator[Backups]:
 
 @contextmanager
 def server_of(settings: Settings) -> Iterator[SecretStr]:
-    """URL of the profile's data, with the embedded server running for as long as it is needed."""
+    """URL of the profile's data, with the embedded server running for as long as it is needed, by us or by others."""
     from crypto_assets.cli.environment import DATABASE, embedded_server
+    from crypto_assets.warehouse.connection import Warehouse
+    from crypto_assets.warehouse.sessions import others_connected
 
     if settings.database_url is not None:
         yield suffixed(settings.database_url, settings.database_suffix)
         return
     server = embedded_server(settings)
-    was_running = server.address() is not None
+    was_running, address = server.address() is not None, None
     try:
-        yield suffixed(server.start().url(DATABASE), settings.database_suffix)
+        address = server.start()
+        yield suffixed(address.url(DATABASE), settings.database_suffix)
     finally:
-        if not was_running:
+        # Others may have found it running meanwhile: `up` works with it for as long as it runs.
+        if not was_running and not (address and others_connected(Warehouse(address.url("postgres")))):
             server.stop()
 
 

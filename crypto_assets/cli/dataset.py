@@ -29,6 +29,13 @@ dataset_app = typer.Typer(
 Name = Annotated[str, typer.Argument(help="Of the set; `crypto-assets dataset list` shows all.")]
 SHOWN_DIFFERENCES = 40
 _NONE = "none"
+_BAD = ("differs", "damaged")
+# What is told of rows that were not rebuilt, by what the catalog holds of the set.
+_BEFORE = {
+    "created": "its rows are not verified",
+    "verified": "its rows were equal when they last were",
+    "differs": "its rows differed when they last were",
+}
 
 
 @dataset_app.command()
@@ -37,7 +44,12 @@ def create(
     name: Annotated[str, typer.Argument(help="Small letters, digits, - and _.")],
     from_: Annotated[str, typer.Option("--from", help="First UTC day or moment, as 2024-01-01.")],
     to: Annotated[str, typer.Option("--to", help="Behind the last one; default: --as-of.")] = "",
-    as_of: Annotated[str, typer.Option("--as-of", help="Rows as they stood in the database then; default: now.")] = "",
+    as_of: Annotated[
+        str,
+        typer.Option(
+            "--as-of", help="Rows as they stood in the database then; default: the last moment that is settled."
+        ),
+    ] = "",
     venues: Annotated[list[str] | None, typer.Option(help="By commas, or several times; default: all.")] = None,
     markets: Annotated[
         list[str] | None, typer.Option(help="As BTC/USDT,ETH/USDT, or several times; default: the universe's.")
@@ -79,19 +91,22 @@ def verify(
 ) -> None:
     """Check the files, rebuild the rows from what they were made of, and compare; exit code 1 where anything differs.
 
+    With --files-only nothing is rebuilt: what is told of the rows is what the last rebuilding found.
+
     Example: crypto-assets dataset verify momentum-2024
     """
-    from crypto_assets.training_sets.loading import open_set, shelf_of
+    from crypto_assets.training_sets.loading import shelf_of
+    from crypto_assets.training_sets.verify import open_to_verify
     from crypto_assets.training_sets.verify import verify as compare
 
     with opened(context.obj) as (warehouse, _), _progress(name) as tell:
-        chosen = open_set(shelf_of(context.obj), name, warehouse)
+        chosen = open_to_verify(warehouse, shelf_of(context.obj), name)
         found = compare(warehouse, chosen, files_only=files_only, tell=tell)
     if json_:
         print_json(verification_json(found))
     else:
         print_verification(found)
-    raise typer.Exit(int(found.state != "verified"))
+    raise typer.Exit(int(found.state in _BAD))
 
 
 @dataset_app.command("list")
@@ -111,7 +126,7 @@ def list_(context: typer.Context, json_: AsJson = False) -> None:
         "Training sets", "name", "as of", "from", "to", "bars", ">markets", ">columns", ">rows", ">MB", "state"
     )
     for one in found:
-        color = "green" if one.state == "verified" else "red" if one.state in {"differs", "damaged"} else "dim"
+        color = "green" if one.state == "verified" else "red" if one.state in _BAD else "dim"
         shown.add_row(
             one.name, f"{one.as_of:%Y-%m-%d %H:%M}", f"{one.starts_at:%Y-%m-%d}", f"{one.ends_at:%Y-%m-%d}", one.timeframe,
             str(len(one.markets)), str(len(one.columns)), f"{one.row_count:,}", f"{one.bytes / 1e6:,.1f}",
@@ -222,7 +237,7 @@ def verdict(found: Verification) -> str:
         damaged = _counted(len(found.damaged), "file")
         return f"{found.name} is damaged: {damaged} not as written; nothing was rebuilt."
     if not found.rebuilt_hash:
-        return f"{found.name}: every file is what was written; nothing was rebuilt."
+        return f"{found.name}: every file is what was written; nothing was rebuilt, and {_BEFORE[found.state.value]}."
     if found.state == "verified":
         return f"{found.name} is verified: {found.rows:,} rows were rebuilt and are equal, {found.rebuilt_hash}."
     values = sum(one.values for one in found.differences)

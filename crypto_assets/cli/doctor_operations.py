@@ -52,9 +52,11 @@ def operation_examinations(settings: Settings, warehouse: Warehouse, universe: U
     ):
         yield Operation(f"place of {name}", lambda place=place: _writable(place))  # type: ignore[misc]
     yield Operation("backups", lambda: _newest_backup(warehouse, universe))
-    redis, broker = settings.redis_url, settings.broker_url
-    yield Operation("Redis", lambda: _redis(redis), "" if redis else "not named; readers ask PostgreSQL")
-    yield Operation("broker", lambda: _redis(broker), "" if broker else "not named; runs stay on this machine")
+    broker = settings.broker_url
+    yield Operation(
+        "Redis", lambda: _redis(settings), "" if settings.redis_url else "not named; readers ask PostgreSQL"
+    )
+    yield Operation("broker", lambda: _broker(settings), "" if broker else "not named; runs stay on this machine")
     yield Operation("workers", lambda: _workers(settings), "" if broker else "no broker is named")
     told = "" if settings.alert_urls else "no address is named; alerts are only remembered"
     yield Operation("alerts", lambda: _addresses(settings), told)
@@ -82,7 +84,7 @@ def _writable(place: str) -> str:
     """Write, read and remove a small file there."""
     import fsspec
 
-    from crypto_assets.warehouse.backup_place import without_credentials
+    from crypto_assets.store_address import without_credentials
 
     shown = without_credentials(place)
     try:
@@ -120,17 +122,29 @@ def _newest_backup(warehouse: Warehouse, universe: Universe | None) -> str:
     return "none yet, and none is asked for" if age is None else f"the newest is {age_text(age)} old"
 
 
-def _redis(url: SecretStr | None) -> str:
+def _redis(settings: Settings) -> str:
+    from crypto_assets.latest.connecting import SETTING
+
+    if settings.redis_url is None:
+        raise Unwell("no address is named", way_out=f"Set {SETTING}.")
+    return _answering(settings.redis_url, SETTING)
+
+
+def _broker(settings: Settings) -> str:
+    from crypto_assets.scale_out.broker import SETTING, broker_of
+
+    return _answering(broker_of(settings).url, SETTING)
+
+
+def _answering(url: SecretStr, setting: str) -> str:
     from crypto_assets.latest.connecting import dial, failures, named, place_of
 
-    if url is None:
-        raise Unwell("no address is named", way_out="Set CRYPTO_ASSETS_REDIS_URL.")
-    client = dial(url)
+    client = dial(url, setting=setting)
     try:
         client.ping()
         version = str(client.info("server").get("redis_version", "of unknown version"))
     except failures() as error:
-        raise named(error, url) from None
+        raise named(error, url, setting=setting) from None
     finally:
         client.close()
     return f"Redis {version} at {place_of(url)} answers"
@@ -138,9 +152,9 @@ def _redis(url: SecretStr | None) -> str:
 
 def _workers(settings: Settings) -> str:
     from crypto_assets.scale_out.broker import broker_of
-    from crypto_assets.scale_out.workers import told_workers
+    from crypto_assets.scale_out.workers import most_runs_of, told_workers
 
-    return told_workers(broker_of(settings))
+    return told_workers(broker_of(settings), most_runs_of(settings.dagster_file))
 
 
 def _addresses(settings: Settings) -> str:

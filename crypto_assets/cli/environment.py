@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 from pydantic import SecretStr
 
@@ -98,6 +99,7 @@ class Environment(AbstractContextManager["Environment"]):
             f"{ENV_PREFIX}EXPORT_STORE": settings.export_place,
             f"{ENV_PREFIX}TRAINING_STORE": settings.training_place,
             f"{ENV_PREFIX}BACKUP_STORE": settings.backup_place,
+            f"{ENV_PREFIX}ARCHIVE_STORE": settings.archive_place,
             f"{ENV_PREFIX}UI_URL": settings.ui_address,
             f"{ENV_PREFIX}LOG_FORMAT": settings.log_format,
             f"{ENV_PREFIX}BROKER_REMOTE": str(int(settings.broker_remote)),
@@ -141,12 +143,21 @@ class Environment(AbstractContextManager["Environment"]):
     def _write_dagster_home(self) -> None:
         home = self.settings.dagster_home
         home.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self.settings.dagster_file, home / "dagster.yaml")
+        # Whole or not at all: who reads an empty dagster.yaml gets an instance in SQLite without a word.
+        whole = home / f"dagster.yaml.{uuid4().hex}"
+        try:
+            shutil.copyfile(self.settings.dagster_file, whole)
+            whole.replace(home / "dagster.yaml")
+        finally:
+            whole.unlink(missing_ok=True)
 
     def _stop(self) -> None:
-        if self._started is not None:
+        from crypto_assets.cli.serve import running_processes
+
+        # `up` may have found it running meanwhile, and works with it for as long as it runs.
+        if self._started is not None and not running_processes(self.settings):
             self._started.stop()
-            self._started = None
+        self._started = None
 
 
 def with_suffix(url: SecretStr, suffix: str) -> SecretStr:

@@ -89,14 +89,14 @@ def target_of(settings: Settings, kind: Format, to: str, *, prune: bool, again: 
     from crypto_assets.exports.writers import FileFormat
 
     place = Place.named(to) if to else default_place(settings.export_place, settings.profile)
-    return Target(place, settings.profile, FileFormat(kind.value), prune=prune, anew=again)
+    return Target(place, settings.profile, FileFormat(kind.value), prune=prune, anew=again, named_by_hand=True)
 
 
 def run_export(settings: Settings, one: Exported, selection: Selection, target: Target, *, as_json: bool) -> int:
     """Export, and print what was written; exit code 1 where a file could not be.
 
     Raises:
-        SelectionRefused, NotForQlib, ManifestUnusable, PlaceUnusable, LeaseTaken: as for `export`.
+        SelectionRefused, NothingChosen, NotForQlib, ManifestUnusable, PlaceUnusable, LeaseTaken: as for `export`.
     """
     from crypto_assets.cli.environment import Environment
     from crypto_assets.exports.export import export as bring_up_to_date
@@ -116,6 +116,7 @@ def run_verify(settings: Settings, one: Exported, selection: Selection, target: 
 
     Raises:
         NothingExported: there is no export.
+        NothingChosen: no file of it is chosen.
     """
     from crypto_assets.cli.environment import Environment
     from crypto_assets.exports.verify import verify

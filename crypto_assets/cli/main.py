@@ -142,7 +142,7 @@ def demo(
     context: typer.Context,
     recordings: Annotated[Path | None, typer.Option(help="Play the bars of this folder's recordings.yaml.")] = None,
 ) -> None:
-    """Collect a week of three venues from a sandbox, or a folder of recordings, and check it.
+    """Collect ten days of three venues from a sandbox, or a folder of recordings, and check it.
 
     Example: crypto-assets demo --recordings ../shared/data
     """

@@ -141,9 +141,10 @@ def _archived(warehouse: Warehouse) -> Line:
 
 def _workers(settings: Settings) -> Line:
     from crypto_assets.scale_out.broker import broker_of
-    from crypto_assets.scale_out.workers import told_workers
+    from crypto_assets.scale_out.workers import most_runs_of, told_workers
 
     try:
-        return told_workers(broker_of(settings)), "crypto-assets celery-status"
+        said = told_workers(broker_of(settings), most_runs_of(settings.dagster_file))
     except CryptoAssetsError as error:  # status tells what it can, whatever is away
         return error.problem, "crypto-assets doctor"
+    return said, "crypto-assets celery-status"

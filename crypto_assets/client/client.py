@@ -181,7 +181,9 @@ class Client(History[pd.DataFrame]):
 
         Raises:
             NameUnknown: nothing is stored under that name.
-            DatabaseUnreachable, NotMigrated, ReadFailed: neither Redis nor PostgreSQL answers.
+            QuestionRefused: no kind of value, or more parts than its names have.
+            DatabaseUnreachable: neither Redis nor PostgreSQL answers; at the beginning, PostgreSQL does not, which knows names.
+            NotMigrated, ReadFailed: PostgreSQL answers otherwise than it should.
         """
         follower = Follower(self._source, self._reader(), kind, name, poll_seconds=poll_seconds)
         return follower.values(None if within is None else within.total_seconds())

@@ -11,8 +11,19 @@ from typing import Unpack
 
 from sqlalchemy import ColumnElement, Text
 
-from crypto_assets.client.questions import Choice, ColumnUnknown, Question, Wanted, listed, moment_of, near, table_of
+from crypto_assets.client.questions import (
+    Choice,
+    ColumnUnknown,
+    Question,
+    QuestionRefused,
+    Wanted,
+    listed,
+    moment_of,
+    near,
+    table_of,
+)
 from crypto_assets.client.rendering import Render, Source
+from crypto_assets.quality.gaps import State
 
 
 class History[T]:
@@ -112,7 +123,12 @@ class History[T]:
         Args:
             dataset: Whose gaps, as market/ohlcv.
             states: Of missing, venue_quiet, venue_outage, not_listed, repaired, unrecoverable.
+
+        Raises:
+            DatasetUnknown: naming what comes near; an empty answer would say that it has no gaps.
+            QuestionRefused: likewise, of a state.
         """
+        table_of(dataset)
         table = table_of("quality/coverage")
         conditions = [table.c.dataset == dataset]
         start, end = choice.pop("start", None), choice.pop("end", None)
@@ -121,7 +137,7 @@ class History[T]:
         if end is not None:
             conditions.append(table.c.gap_start < moment_of(end, "end"))
         if states is not None:
-            conditions.append(table.c.state.in_(listed(states)))
+            conditions.append(table.c.state.in_(_states(states)))
         return self._ask(
             "quality/coverage", choice, {"venue": venue, "symbol": symbols, "timeframe": timeframes}, conditions
         )
@@ -193,6 +209,17 @@ class History[T]:
             )
         chosen = {name: listed(values) for name, values in filters.items() if values is not None}
         return self._render(self._source, Question(table, chosen, tuple(conditions), choice))
+
+
+def _states(wanted: Wanted) -> list[str]:
+    names, there = listed(wanted), [one.value for one in State]
+    for name in names:
+        if name not in there:
+            raise QuestionRefused(
+                f"The gap ledger knows no state '{name[:60]}'",
+                way_out=near(name, there, f"There are {', '.join(there)}."),
+            )
+    return names
 
 
 __all__ = ["History"]

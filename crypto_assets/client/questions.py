@@ -64,7 +64,8 @@ class Choice(TypedDict, total=False):
     """What every question may say besides; nothing of it has to be said.
 
     Keys:
-        start: First moment; a datetime with its zone, a date, or ISO 8601 text, which is UTC where it names no zone.
+        start: First moment; a datetime with its zone, a date, or ISO 8601 text, which is UTC where it names no zone. Rows of
+            whole days are of their midnight.
         end: Behind the last moment.
         columns: These, and always those of the key; None for all.
         as_of: As the table stood at that moment, with late corrections undone.
@@ -153,9 +154,9 @@ class Question:
         column = time_column(self.table)
         start, end = self.choice.get("start"), self.choice.get("end")
         if start is not None:
-            yield column >= _bound(column, start, "start")
+            yield _not_before(column, moment_of(start, "start"))
         if end is not None:
-            yield column < _bound(column, end, "end")
+            yield ~_not_before(column, moment_of(end, "end"))
 
 
 def table_of(dataset: str) -> Table:
@@ -251,11 +252,12 @@ def _near(name: str, names: Sequence[str], otherwise: str) -> str:
     return f"Did you mean {' or '.join(found)}?" if found else otherwise
 
 
-def _bound(column: Column[datetime] | Column[date], told: Moment, name: str) -> ColumnElement[datetime]:
-    moment = moment_of(told, name)
-    if isinstance(column.type, Date):
-        return cast(literal(moment.date()), Date())  # type: ignore[arg-type]
-    return literal(moment, column.type)
+def _not_before(column: Column[datetime] | Column[date], moment: datetime) -> ColumnElement[bool]:
+    """Whether a row's time is at the moment or later; a date stands for its midnight, UTC."""
+    if not isinstance(column.type, Date):
+        return column >= literal(moment, column.type)
+    day = cast(literal(moment.date()), Date())
+    return column >= day if moment.time() == time() else column > day
 
 
 __all__ = [

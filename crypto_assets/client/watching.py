@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Select, select
 
 from crypto_assets.client.newest import Found, Stored, stored_as
-from crypto_assets.client.questions import listed
+from crypto_assets.client.questions import QuestionRefused, listed
 from crypto_assets.client.rendering import Source
 from crypto_assets.latest.asking import LatestReader
 from crypto_assets.latest.connecting import RedisAway
@@ -28,6 +28,7 @@ from crypto_assets.latest.values import (
     LatestValue,
     ValueMalformed,
 )
+from crypto_assets.warehouse.connection import DatabaseUnreachable
 from crypto_assets.warehouse.read import read_arrow
 
 log = structlog.get_logger(__name__)
@@ -58,7 +59,8 @@ class Follower[V: LatestValue]:
 
     Raises:
         NameUnknown: nothing is stored under that name.
-        QuestionRefused: no kind of value, or no name.
+        QuestionRefused: no kind of value, no name, or one of more parts than the kind has.
+        DatabaseUnreachable, NotMigrated, ReadFailed: PostgreSQL, which knows the names, does not answer.
     """
 
     def __init__(
@@ -73,9 +75,11 @@ class Follower[V: LatestValue]:
         self._source = source
         self._redis = redis
         self._kind = kind
-        self._name = tuple(listed(name or None))
+        listed(name or None)
+        self._name = tuple(name)
         self._poll_seconds = poll_seconds
         self._stored: Stored[V] = stored_as(kind)
+        _refuse_longer(self._name, kind)
         source.names.require(self._stored.table(), self._stored.filters(self._name))
         self._seen: dict[tuple[str, ...], int] = {}
         self._since = datetime.now(UTC)
@@ -84,7 +88,8 @@ class Follower[V: LatestValue]:
         """Values as they come, each newer than the one before of the same name; for so long, or without an end.
 
         Raises:
-            DatabaseUnreachable, NotMigrated, ReadFailed: neither Redis nor PostgreSQL answers.
+            DatabaseUnreachable: neither Redis nor PostgreSQL answers.
+            NotMigrated, ReadFailed: PostgreSQL answers otherwise than it should.
         """
         until = None if seconds is None else time.monotonic() + seconds
         try:
@@ -102,11 +107,13 @@ class Follower[V: LatestValue]:
                 yield from self._heard(self._redis, until)
             except RedisAway as error:
                 why = error.problem
+            else:
+                return  # the time is over, and Redis told all of it
         yield from self._polled(why)
 
     def _heard(self, redis: LatestReader, until: float | None) -> Iterator[Found[V]]:
         with redis.listening(self._kind) as listening:
-            yield from self._polled("Redis was not listened to until now")
+            yield from self._stored_before()
             while (left := _left(until)) > 0:
                 try:
                     values = listening.next(min(_LISTEN_SECONDS, left))
@@ -118,6 +125,13 @@ class Follower[V: LatestValue]:
                 for value in values:
                     if self._is_news(value):
                         yield Found(value, "redis", now)
+
+    def _stored_before(self) -> Iterator[Found[V]]:
+        """What was stored before Redis was listened to; while PostgreSQL is away, Redis is listened to without it."""
+        try:
+            yield from self._polled("Redis was not listened to until now")
+        except DatabaseUnreachable as error:
+            log.warning("values that were stored before Redis was listened to are not looked for", error=str(error))
 
     def _polled(self, why: str) -> Iterator[Found[V]]:
         asked = datetime.now(UTC)
@@ -145,6 +159,15 @@ class Follower[V: LatestValue]:
             return False
         self._seen[name] = value.at_us
         return True
+
+
+def _refuse_longer(name: Sequence[str], kind: type[LatestValue]) -> None:
+    """A name that no value can have would be followed for ever."""
+    if len(name) > len(kind.parts):
+        raise QuestionRefused(
+            f"A {kind.kind} is named by {', '.join(kind.parts)}, and {len(name)} names are given",
+            way_out="Give these, the first of them, or none for all.",
+        )
 
 
 def _left(until: float | None) -> float:

@@ -21,7 +21,7 @@ from crypto_assets.dashboard.figures.collection import Collection
 from crypto_assets.dashboard.figures.forecasts import Forecasts
 from crypto_assets.dashboard.figures.freshness import Freshness
 from crypto_assets.dashboard.figures.quality import Holes, Scores
-from crypto_assets.dashboard.figures.quotes import NewestQuote
+from crypto_assets.dashboard.figures.quotes import NewestQuote, SilentVenue
 from crypto_assets.dashboard.figures.runs import CheckState, Dagster
 from crypto_assets.dashboard.figures.safekeeping import Safekeeping
 from crypto_assets.dashboard.figures.storage import Storage
@@ -67,7 +67,7 @@ def _groups(figures: Figures) -> Iterator[tuple[str, Callable[[], Iterable[Metri
     yield "scores", lambda: scores(figures.scores.get())
     yield "ledger", lambda: ledger(figures.holes.get())
     yield "storage", lambda: storage(figures.storage.get())
-    yield "quotes", lambda: quotes(figures.quotes.get())
+    yield "quotes", lambda: quotes(figures.quotes.get(), figures.silent.get())
     yield "freshness", lambda: freshness(figures.freshness.get())
     yield "forecasts", lambda: forecasts(figures.forecasts.get())
     yield "safekeeping", lambda: safekeeping(figures.safekeeping.get())
@@ -145,16 +145,18 @@ def storage(told: Storage) -> Iterator[Metric]:
     yield _gauge("table_partitions", "Partitions it has.", ["table"], parts)
     yield _gauge("database_size_bytes", "Size of the whole database.", [], [([], told.size_bytes)])
     sessions = (([state], count) for state, count in told.connections.items())
-    yield _gauge("database_connections", "Sessions of the database, by state.", ["state"], sessions)
+    yield _gauge("database_connections", "Sessions of the server, by state.", ["state"], sessions)
     yield _gauge("database_connections_most", "Sessions that the server takes.", [], [([], told.most_connections)])
 
 
-def quotes(told: Sequence[NewestQuote]) -> Iterator[Metric]:
-    """The newest stored second of each market, added up by venue."""
+def quotes(told: Sequence[NewestQuote], silent: Sequence[SilentVenue]) -> Iterator[Metric]:
+    """The newest stored second of each market, added up by venue; the age goes on growing where nothing has come for days."""
     venues: dict[str, list[NewestQuote]] = {}
     for one in told:
         venues.setdefault(one.venue, []).append(one)
-    age = ((([venue]), min(one.seconds_ago for one in of)) for venue, of in venues.items())
+    ages = {one.venue: one.seconds_ago for one in silent}
+    ages |= {venue: min(one.seconds_ago for one in of) for venue, of in venues.items()}
+    age = (([venue], seconds) for venue, seconds in ages.items())
     yield _gauge("quotes_newest_age_seconds", "Time since the newest stored second of any market.", ["venue"], age)
     stale = (([venue], sum(one.is_stale for one in of) / len(of)) for venue, of in venues.items())
     yield _gauge("quotes_stale_ratio", "Share of markets whose newest second is marked stale.", ["venue"], stale)

@@ -28,6 +28,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.store_address import without_credentials
 
 _CHUNK = 2**20
 _MOST_NAME = 200  # bytes; file systems end at 255
@@ -206,14 +207,6 @@ def plain(value: str) -> str:
     return made
 
 
-def without_credentials(address: str) -> str:
-    """An address without user, password and query; a password may hold anything, so all before the last @ goes."""
-    if "://" not in address:
-        return address
-    scheme, rest = address.split("://", 1)
-    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
-
-
 @contextmanager
 def _moved(root: Path, target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -255,4 +248,4 @@ def _told(error: Exception) -> str:
     return str(error) if isinstance(error, ImportError) else type(error).__name__
 
 
-__all__ = ["FileMark", "Place", "PlaceUnusable", "default_place", "plain", "without_credentials"]
+__all__ = ["FileMark", "Place", "PlaceUnusable", "default_place", "plain"]

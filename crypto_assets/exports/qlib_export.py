@@ -1,7 +1,7 @@
 """Exporting bars, features and indicators for Qlib: a folder that its reader takes as it is.
 
-What belongs here: which columns become which fields, what is written anew, and the order of the work. What does not: formats
-(qlib_files.py) and names (qlib_names.py).
+What belongs here: which series are written anew, and the order of the work. What does not: writing one (qlib_write.py),
+places in calendars (qlib_places.py), formats (qlib_files.py) and names (qlib_names.py).
 
 A folder is complete by itself: features and indicators have the bars' prices beside them. Calendars are grids without
 holes, from the first bar of any market to the last, so a hole is NaN where it is. A series, which is a market at one length
@@ -13,23 +13,24 @@ whole folder is made beside its place, and the two are exchanged.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-from sqlalchemy import select
+from sqlalchemy import Table
 
 from crypto_assets.exports.arrow_columns import described
 from crypto_assets.exports.catalog import Exported
+from crypto_assets.exports.chosen import refuse_unknown
 from crypto_assets.exports.contents import Partition
 from crypto_assets.exports.manifest import Entry, Head, Manifest, read_manifest, refuse_another
 from crypto_assets.exports.place import Place
-from crypto_assets.exports.qlib_files import Floats, Grid, field_bytes, field_path, fields_mark, list_text, on_grid, put
+from crypto_assets.exports.qlib_files import Grid, fields_mark, list_text, put
 from crypto_assets.exports.qlib_folder import beside, carry_over, exchange, recover
 from crypto_assets.exports.qlib_listing import listed_periods
-from crypto_assets.exports.qlib_names import NotForQlib, frequency_of, instrument_of
+from crypto_assets.exports.qlib_names import NotForQlib, frequency_of
+from crypto_assets.exports.qlib_places import grids_of, moves_of, spans_of
 from crypto_assets.exports.qlib_series import (
     SeriesContent,
     SeriesName,
@@ -38,16 +39,15 @@ from crypto_assets.exports.qlib_series import (
     series_contents,
     sources_of,
 )
+from crypto_assets.exports.qlib_write import SpansAway, write_series
 from crypto_assets.exports.selection import Selection
+from crypto_assets.exports.taken_away import away_of, told_away
 from crypto_assets.exports.work import Done, Kept, Outcome, Report, Target, Tell
 from crypto_assets.spans import Span
-from crypto_assets.universe import TIMEFRAME_LENGTH
 from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.detached import Away
 from crypto_assets.warehouse.lease import lease
 from crypto_assets.warehouse.read import Reader, reading
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MOST_VALUES = 16_000_000  # read at once: 128 MB of numbers; a series of more is read some columns after the other
 
 
 def export_qlib(warehouse: Warehouse, one: Exported, selection: Selection, target: Target, tell: Tell) -> Report:
@@ -55,6 +55,7 @@ def export_qlib(warehouse: Warehouse, one: Exported, selection: Selection, targe
 
     Raises:
         NotForQlib: the dataset, the place or a market is none that Qlib can read.
+        NothingChosen: as for `export`.
         LeaseTaken: another process exports it to the same place.
         ManifestUnusable: the folder holds something else.
         PlaceUnusable: the place cannot be written.
@@ -71,29 +72,39 @@ def export_qlib(warehouse: Warehouse, one: Exported, selection: Selection, targe
         manifest = read_manifest(place)
         if manifest is not None:
             refuse_another(manifest, head, place)
+        if target.named_by_hand:
+            refuse_unknown(reader, one, selection, manifest)
         tell(f"{one.name}: looking for changes", 0, 0)
         found = series_contents(reader, sources, selection)
-        work = _Work(reader, sources, selection, target, place.folder, head, dict(manifest.files) if manifest else {})
-        done = list(_bring_up_to_date(work, warehouse, found, tell))
+        gone = away_of(warehouse, [source.table for source in sources])
+        files = dict(manifest.files) if manifest else {}
+        work = _Work(warehouse, reader, sources, selection, target, place.folder, head, manifest, files, gone)
+        done = list(_bring_up_to_date(work, found, tell))
     totals = Manifest(head, work.files).totals()
-    return Report(one.name, target.kind.value, str(place), done, time.monotonic() - began, totals)
+    seconds = time.monotonic() - began
+    return Report(one.name, target.kind.value, str(place), done, seconds, totals, away=told_away(gone))
 
 
+@dataclass(frozen=True)
 class _Work:
-    """What an export works with: where it writes, and what is there."""
+    """What an export works with: where it writes, and what is there.
 
-    def __init__(
-        self,
-        reader: Reader,
-        sources: Sequence[Source],
-        selection: Selection,
-        target: Target,
-        folder: Path,
-        head: Head,
-        files: dict[str, Entry],
-    ) -> None:
-        self.reader, self.sources, self.selection, self.target = reader, sources, selection, target
-        self.folder, self.head, self.files = folder, head, files
+    Args:
+        manifest: As it is in the folder.
+        files: As the export leaves them.
+        away: What retention has taken out of the tables.
+    """
+
+    warehouse: Warehouse
+    reader: Reader
+    sources: Sequence[Source]
+    selection: Selection
+    target: Target
+    folder: Path
+    head: Head
+    manifest: Manifest | None
+    files: dict[str, Entry]
+    away: Sequence[Away]
 
     def chooses(self, venue: str) -> bool:
         return not self.selection.domains or venue in self.selection.domains
@@ -102,40 +113,64 @@ class _Work:
         entry = self.files.get(name.key)
         if entry is None or self.target.anew or entry.content != self.mark(content):
             return False
+        if self.target.prune and self._may_hold_more(entry):
+            return False
         return sum(path.stat().st_size for path in fields_of(self.folder, name.key)) == entry.file.bytes
 
     def mark(self, content: SeriesContent) -> str:
         return f"{self.head.layout} {content.mark}"
 
+    def spans_away(self, table: Table) -> list[Span]:
+        """What retention has taken out of a table by now."""
+        return [one.span for one in away_of(self.warehouse, [table])]
 
-def _bring_up_to_date(
-    work: _Work, warehouse: Warehouse, found: Mapping[SeriesName, SeriesContent], tell: Tell
-) -> Iterator[Done]:
+    def _may_hold_more(self, entry: Entry) -> bool:
+        """Whether a series has bars of a time that retention has taken out."""
+        first, last = entry.first, entry.last
+        return any(first and last and one.span[0] <= last and first < one.span[1] for one in self.away)
+
+
+def _bring_up_to_date(work: _Work, found: Mapping[SeriesName, SeriesContent], tell: Tell) -> Iterator[Done]:
     chosen = {name: content for name, content in found.items() if work.chooses(name.venue)}
-    due = {name: content for name, content in chosen.items() if not work.is_current(name, content)}
-    yield from _gone(work, found)
+    gone = _gone(work, found)
     spans = [*((name, (one.first, one.last)) for name, one in chosen.items()), *spans_of(work.files).items()]
-    grids = _grids(work.folder, spans)
-    moves = {frame: _places_moved(work.folder, grid) for frame, grid in grids.items()}
+    grids = grids_of(work.folder, spans)
+    moves = moves_of(work.folder, work.files, grids)
+    due = {
+        name: content
+        for name, content in chosen.items()
+        if name.key in moves.astray or not work.is_current(name, content)
+    }
     root = work.folder
-    if any(moves.values()):
+    if moves.is_anew:
         root = beside(work.folder)
-        _carry_over(work, root, due, moves)
-    with Kept(Place(str(root)), work.head, work.files, always=root != work.folder) as ledger:
+        _carry_over(work, root, moves.by)
+    told = told_away(work.away)
+    with Kept(Place(str(root)), work.head, work.files, work.manifest, always=moves.is_anew, away=told) as ledger:
+        _remove(root, gone)
+        yield from gone
         for number, (name, content) in enumerate(sorted(due.items())):
             tell(f"qlib {name.venue} {name.symbol} {name.timeframe}", number, len(due))
+            is_known = name.key in work.files and name.key not in moves.unknown
+            away = work.spans_away if is_known and not work.target.prune else None
             try:
-                entry = _write_series(work, root, name, grids[name.timeframe], content)
+                entry = _write(work, root, name, content, grids[name.timeframe], away)
             except NotForQlib as error:
                 yield Done(name.key, Outcome.FAILED, content.rows, 0, error.problem)
                 continue
             ledger.put(name.key, entry)
             yield Done(name.key, Outcome.WRITTEN, content.rows, entry.file.bytes)
-        _write_lists(warehouse, root, grids, work.files)
+        yield from _unchanged(ledger, chosen.keys() - due.keys())
+        _write_lists(work.warehouse, root, grids, work.files)
     if root != work.folder:
         exchange(root, work.folder)
-    for name in chosen.keys() - due.keys():
-        entry = work.files[name.key]
+
+
+def _unchanged(ledger: Kept, names: Iterable[SeriesName]) -> Iterator[Done]:
+    for name in sorted(names):
+        entry = ledger.files[name.key]
+        if entry.gone:  # and has come back as it was
+            ledger.put(name.key, replace(entry, gone=""))
         yield Done(name.key, Outcome.UNCHANGED, entry.rows, entry.file.bytes)
 
 
@@ -148,110 +183,55 @@ def _write_lists(warehouse: Warehouse, root: Path, grids: Mapping[str, Grid], fi
         put(root, root / "instruments" / "all.txt", list_text(listed_periods(warehouse, spans)))
 
 
-def _gone(work: _Work, found: Mapping[SeriesName, SeriesContent]) -> Iterator[Done]:
-    """Series of chosen venues that the database no longer holds."""
-    there = {name.key for name in found}
+def _gone(work: _Work, found: Mapping[SeriesName, SeriesContent]) -> list[Done]:
+    """Series of chosen venues that the database no longer holds: marked in the manifest, or taken out of it."""
+    there, done = {name.key for name in found}, []
     for key, entry in sorted(work.files.items()):
         if key in there or not work.chooses(entry.partition.domain):
             continue
-        if not work.target.prune:
+        if work.target.prune:
+            del work.files[key]
+        else:
             work.files[key] = replace(entry, gone=entry.gone or datetime.now(UTC).isoformat(timespec="seconds"))
-            yield Done(key, Outcome.GONE, entry.rows, entry.file.bytes)
-            continue
-        for path in fields_of(work.folder, key):
-            path.unlink()
-        del work.files[key]
-        yield Done(key, Outcome.REMOVED, entry.rows, entry.file.bytes)
+        outcome = Outcome.REMOVED if work.target.prune else Outcome.GONE
+        done.append(Done(key, outcome, entry.rows, entry.file.bytes))
+    return done
 
 
-def _write_series(work: _Work, root: Path, name: SeriesName, grid: Grid, content: SeriesContent) -> Entry:
+def _remove(root: Path, gone: Iterable[Done]) -> None:
+    for one in gone:
+        if one.outcome is Outcome.REMOVED:
+            for path in fields_of(root, one.name):
+                path.unlink()
+
+
+def _write(
+    work: _Work, root: Path, name: SeriesName, content: SeriesContent, grid: Grid, away: SpansAway | None
+) -> Entry:
     """All fields of a series, and what the manifest says of them.
 
     Raises:
-        NotForQlib: a bar is off the grid.
+        NotForQlib: a bar is off the grid, or none is left.
     """
-    absent = grid.place(content.last) - grid.place(content.first) + 1 - content.rows
-    instrument, frequency = instrument_of(name.venue, name.symbol), frequency_of(name.timeframe)
-    for source in work.sources:
-        columns = list(source.fields)
-        at_once = max(1, _MOST_VALUES // content.rows)
-        for begin in range(0, len(columns), at_once):
-            for column, place, values in _read(work.reader, source, name, grid, columns[begin : begin + at_once]):
-                put(root, field_path(root, instrument, source.fields[column], frequency), field_bytes(place, values))
-    mark = fields_mark(fields_of(root, name.key))
-    if mark is None:
-        raise NotForQlib(f"{name.venue} {name.symbol} {name.timeframe} has no bars any more", way_out="Export again.")
+    written = write_series(work.reader, work.sources, name, content, grid, root, away)
     return Entry(
         Partition(name.venue),
         content.rows,
         work.mark(content),
-        mark,
-        {"absent": absent} if absent else {},
-        first=content.first,
-        last=content.last,
+        written.file,
+        {"absent": written.absent} if written.absent else {},
+        first=written.first,
+        last=written.last,
     )
 
 
-def _read(
-    reader: Reader, source: Source, name: SeriesName, grid: Grid, columns: Sequence[str]
-) -> Iterator[tuple[str, int, Floats]]:
-    """Values of some columns with the place of the first; nothing where the table has no row of the series."""
-    c = source.table.c
-    statement = (
-        select(c.opened_at, *(c[column] for column in columns))
-        .where(c.venue == name.venue, c.symbol == name.symbol, c.timeframe == name.timeframe)
-        .order_by(c.opened_at)
-    )
-    frame = reader.frame(statement)
-    # A bar that came after the calendar was drawn up is the next export's: its mark differs.
-    frame = frame[(frame["opened_at"] >= grid.first) & (frame["opened_at"] <= grid.last)]
-    if frame.empty:
-        return
-    opened_at = frame["opened_at"].dt.tz_localize(None).to_numpy("datetime64[us]")
-    for column in columns:
-        values = frame[column].to_numpy("float64", na_value=np.nan)
-        yield column, *on_grid(grid, opened_at, values)
+def _carry_over(work: _Work, new: Path, moves: Mapping[str, int]) -> None:
+    """Fill the new folder with all series, those that are written anew, too: one that fails keeps what it had.
 
-
-def _grids(folder: Path, spans: Sequence[tuple[SeriesName, Span]]) -> dict[str, Grid]:
-    """The calendar of each length of bar: none begins later or ends earlier than before, for what is gone stays."""
-    grids: dict[str, Grid] = {}
-    for timeframe in sorted({name.timeframe for name, _ in spans}):
-        here = [span for name, span in spans if name.timeframe == timeframe]
-        first, last = min(span[0] for span in here), max(span[1] for span in here)
-        first -= (first - _EPOCH) % TIMEFRAME_LENGTH[
-            timeframe
-        ]  # a bar off the grid is refused, and takes no other along
-        before = _first_of_calendar(folder, timeframe)
-        grids[timeframe] = Grid(timeframe, min(first, before or first), last)
-    return grids
-
-
-def _places_moved(folder: Path, grid: Grid) -> int:
-    """By how many moments the calendar begins earlier than the one that is there; 0 where there is none."""
-    before = _first_of_calendar(folder, grid.timeframe)
-    return grid.place(before) if before else 0
-
-
-def _first_of_calendar(folder: Path, timeframe: str) -> datetime | None:
-    path = folder / "calendars" / f"{frequency_of(timeframe)}.txt"
-    if not path.exists():
-        return None
-    with path.open(encoding="ascii") as file:
-        line = file.readline().strip()
-    return datetime.fromisoformat(line).replace(tzinfo=UTC) if line else None
-
-
-def spans_of(files: Mapping[str, Entry]) -> dict[SeriesName, Span]:
-    """Opening times of the first and the last bar of each series of a manifest."""
-    return {SeriesName.of(key): (one.first, one.last) for key, one in files.items() if one.first and one.last}
-
-
-def _carry_over(work: _Work, new: Path, due: Mapping[SeriesName, SeriesContent], moves: Mapping[str, int]) -> None:
-    """Fill the new folder with all series that are not written anew; places moved are other bytes."""
-    kept = sorted(work.files.keys() - {name.key for name in due})
-    carry_over(work.folder, new, kept, moves)
-    for key in kept:
+    Places moved are other bytes.
+    """
+    carry_over(work.folder, new, sorted(work.files), moves)
+    for key in [key for key in work.files if moves.get(key)]:
         mark = fields_mark(fields_of(new, key))
         if mark is not None:
             work.files[key] = replace(work.files[key], file=mark)
@@ -287,4 +267,4 @@ def _refuse_times(selection: Selection) -> None:
         raise NotForQlib("A field of Qlib holds the whole history of a market", way_out="Leave out --from and --until.")
 
 
-__all__ = ["export_qlib", "qlib_head", "spans_of"]
+__all__ = ["export_qlib", "qlib_head"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from crypto_assets.exports.qlib_files import moved_field, put
-from crypto_assets.exports.qlib_series import SeriesName, fields_of
+from crypto_assets.exports.qlib_series import fields_of
 
 _BESIDE, _OLD = ".part", ".old"
 
@@ -23,9 +23,9 @@ def beside(folder: Path) -> Path:
 
 
 def carry_over(folder: Path, new: Path, keys: Iterable[str], moves: Mapping[str, int]) -> None:
-    """Fill the new folder with these series as they are, their places moved by so many moments of their timeframe."""
+    """Fill the new folder with these series as they are, the places of each moved by so many moments."""
     for key in keys:
-        by = moves.get(SeriesName.of(key).timeframe, 0)
+        by = moves.get(key, 0)
         for path in fields_of(folder, key):
             target = new / path.relative_to(folder)
             if by:

@@ -24,16 +24,17 @@ from sqlalchemy import Column
 
 from crypto_assets.exports.arrow_columns import ValueDoesNotFit, arrow_schema, described
 from crypto_assets.exports.catalog import BARS, Cut, Exported
+from crypto_assets.exports.chosen import refuse_unknown
 from crypto_assets.exports.contents import Content, Partition, contents, overlaps
 from crypto_assets.exports.holes import holes
 from crypto_assets.exports.manifest import Entry, Head, Manifest, read_manifest, refuse_another
 from crypto_assets.exports.pieces import pieces
 from crypto_assets.exports.place import FileMark, Place, plain
 from crypto_assets.exports.selection import Selection
+from crypto_assets.exports.taken_away import away_of, told_away
 from crypto_assets.exports.work import Done, Kept, Outcome, Report, Target, Tell
 from crypto_assets.exports.writers import FileFormat, csv_schema, writing
 from crypto_assets.warehouse.connection import Warehouse
-from crypto_assets.warehouse.detached import away, span_name
 from crypto_assets.warehouse.lease import lease
 from crypto_assets.warehouse.read import Reader, reading
 
@@ -69,6 +70,7 @@ def export_rows(warehouse: Warehouse, one: Exported, selection: Selection, targe
     """Bring a dataset's files up to date.
 
     Raises:
+        NothingChosen: as for `export`.
         LeaseTaken: another process exports it to the same place.
         ManifestUnusable: the folder holds something else.
         PlaceUnusable: the place cannot be written.
@@ -81,23 +83,17 @@ def export_rows(warehouse: Warehouse, one: Exported, selection: Selection, targe
         manifest = read_manifest(folder)
         if manifest is not None:
             refuse_another(manifest, head, folder)
+        if target.named_by_hand:
+            refuse_unknown(reader, one, selection, manifest)
         files = dict(manifest.files) if manifest else {}
-        gone = taken_away(warehouse, one)
-        is_told = manifest is not None and manifest.away == gone
-        with Kept(folder, head, files, always=not is_told and bool(gone or manifest), away=gone) as kept:
+        gone = told_away(away_of(warehouse, [one.table]))
+        with Kept(folder, head, files, manifest, away=gone) as kept:
             tell(f"{one.name}: looking for changes", 0, 0)
             work = _Work(reader, one, selection, target, folder, head.layout)
             found = contents(reader, one, selection)
             done = [*_bring_up_to_date(work, found, kept, tell), *_gone(work, found, kept)]
     totals = Manifest(head, kept.files).totals()
     return Report(one.name, target.kind.value, str(folder), done, time.monotonic() - began, totals, away=gone)
-
-
-def taken_away(warehouse: Warehouse, one: Exported) -> tuple[str, ...]:
-    """What retention has taken out of the table: rows that nobody may take for rows that never were."""
-    with warehouse.connect() as connection:
-        found = away(connection, [one.table.fullname])
-    return tuple(f"{gone.table} of {span_name(gone.span)}: {gone.why}" for gone in found)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.exports.catalog import Exported
+from crypto_assets.exports.chosen import NothingChosen, refuse_unknown
 from crypto_assets.exports.contents import contents, overlaps
 from crypto_assets.exports.manifest import Entry, Manifest, read_manifest, refuse_another
 from crypto_assets.exports.place import FileMark
@@ -86,6 +87,7 @@ def verify(
 
     Raises:
         NothingExported: there is no manifest.
+        NothingChosen: as for `export`; and no file is chosen by hand, nor anything of which there should be one.
         SelectionRefused, NotForQlib, ManifestUnusable, PlaceUnusable: as for `export`.
         DatabaseUnreachable, NotMigrated, ReadFailed: as for `read_frame`.
     """
@@ -99,10 +101,18 @@ def verify(
         )
     is_qlib = target.kind is FileFormat.QLIB
     refuse_another(manifest, qlib_head(one, selection, target) if is_qlib else head_of(one, selection, target), folder)
+    if target.named_by_hand:
+        with reading(warehouse) as reader:
+            refuse_unknown(reader, one, selection, manifest)
     chosen = {name: entry for name, entry in manifest.files.items() if overlaps(entry.partition, one, selection)}
     stored = _stored_series(warehouse, one, selection) if is_qlib else _stored(warehouse, one, selection, target)
     marks = {name: _mark(target, one, name) for name in chosen} if hashes else {}
     problems = [*_files(chosen, marks), *_contents(manifest, chosen, stored)]
+    if target.named_by_hand and not chosen and not stored:
+        raise NothingChosen(
+            f"No file of {folder} is chosen, and nothing is stored that should be in one",
+            way_out="Choose other times or names, or none for all files.",
+        )
     return Verified(
         len(chosen),
         sum(entry.file.bytes for entry in chosen.values()),

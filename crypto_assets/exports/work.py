@@ -82,6 +82,8 @@ class Target:
         prune: Remove what the database no longer holds.
         anew: Write every chosen partition, changed or not.
         wait: Where another process exports the dataset to the same place, wait for it; else it is an error.
+        named_by_hand: Somebody typed what is chosen: a name of which nothing is known is an error. A run's partition may well
+            be empty.
     """
 
     place: Place
@@ -90,6 +92,7 @@ class Target:
     prune: bool = False
     anew: bool = False
     wait: bool = False
+    named_by_hand: bool = False
 
     def folder(self, one: Exported) -> Place:
         """The dataset's folder."""
@@ -103,18 +106,27 @@ class Kept:
     """The manifest while files come: saved now and then, and at the end whatever ended it.
 
     Args:
+        files: What it will name; whoever changes them beforehand has them saved, too.
+        before: The manifest that is there; None where there is none.
         always: Save it even where nothing has changed.
         away: What retention had taken out of the table.
     """
 
     def __init__(
-        self, folder: Place, head: Head, files: dict[str, Entry], *, always: bool = False, away: Sequence[str] = ()
+        self,
+        folder: Place,
+        head: Head,
+        files: dict[str, Entry],
+        before: Manifest | None,
+        *,
+        always: bool = False,
+        away: Sequence[str] = (),
     ) -> None:
         self.files = files
         self._always = always
         self._away = tuple(away)
         self._folder, self._head = folder, head
-        self._before = dict(files)
+        self._there = (dict(before.files), before.away) if before else ({}, ())
         self._saved_at = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -123,7 +135,7 @@ class Kept:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._always or self.files != self._before:
+        if self._always or (self.files, self._away) != self._there:
             self._save()
 
     def put(self, name: str, entry: Entry) -> None:
@@ -134,7 +146,7 @@ class Kept:
 
     def _save(self) -> None:
         write_manifest(self._folder, Manifest(self._head, self.files, self._away))
-        self._before = dict(self.files)
+        self._there = dict(self.files), self._away
         self._saved_at = time.monotonic()
 
 

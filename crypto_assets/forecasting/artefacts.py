@@ -30,6 +30,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.store_address import without_credentials
 
 type Json = bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None
 
@@ -132,7 +133,7 @@ class Store:
         self._url = str(url)
 
     def __str__(self) -> str:
-        return _without_credentials(self._url)
+        return without_credentials(self._url)
 
     def __repr__(self) -> str:
         return f"Store({str(self)!r})"
@@ -212,14 +213,6 @@ def _told(error: Exception) -> str:
     if isinstance(error, ImportError):
         return str(error)  # "Install s3fs to access S3"
     return type(error).__name__
-
-
-def _without_credentials(url: str) -> str:
-    """A URL without user, password and query; a password may hold anything, so all before the last @ goes."""
-    if "://" not in url:
-        return url
-    scheme, rest = url.split("://", 1)
-    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
 
 
 def _write(system: AbstractFileSystem, place: str, content: bytes) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 1.0
 CLIENT_NAME = "crypto_assets"
+SETTING = "CRYPTO_ASSETS_REDIS_URL"
 
 
 class RedisAway(CryptoAssetsError):
@@ -30,8 +31,11 @@ class RedisRefused(RedisAway):
     """Redis answers and wants another user or password, or does not allow what is asked."""
 
 
-def dial(url: SecretStr) -> Redis:
+def dial(url: SecretStr, *, setting: str = SETTING) -> Redis:
     """A client; it connects when it is first used, and tries nothing twice by itself.
+
+    Args:
+        setting: Which one holds the address, for the way out.
 
     Raises:
         RedisAway: the address cannot be read.
@@ -52,7 +56,7 @@ def dial(url: SecretStr) -> Redis:
     except (ValueError, TypeError):  # the message of the parser may hold the address, and with it the password
         raise RedisAway(
             f"The address of Redis at {place_of(url)} cannot be read",
-            way_out="CRYPTO_ASSETS_REDIS_URL reads redis://user:password@host:port/number.",
+            way_out=f"{setting} reads redis://user:password@host:port/number.",
         ) from None
     return client
 
@@ -64,8 +68,8 @@ def failures() -> tuple[type[Exception], ...]:
     return (RedisError, OSError)
 
 
-def named(error: Exception, url: SecretStr) -> RedisAway:
-    """What is wrong, as an error of ours."""
+def named(error: Exception, url: SecretStr, *, setting: str = SETTING) -> RedisAway:
+    """What is wrong, as an error of ours; its way out names the setting that holds the address."""
     from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError  # noqa: PLC0415
 
     said = without_password(" ".join(str(error).split())[:300].rstrip(".") or type(error).__name__, url)
@@ -75,7 +79,7 @@ def named(error: Exception, url: SecretStr) -> RedisAway:
     if is_refusal or "Authentication required" in said:
         return RedisRefused(
             f"Redis at {place_of(url)} refuses us: {said}",
-            way_out="Correct user and password in CRYPTO_ASSETS_REDIS_URL, or what the user is allowed.",
+            way_out=f"Correct user and password in {setting}, or what the user is allowed.",
         )
     return RedisAway(f"Redis at {place_of(url)} is away: {said}", way_out="See whether it runs and is reached.")
 
@@ -107,6 +111,6 @@ def without_password(said: str, url: SecretStr) -> str:
 
 
 __all__ = [
-    "ANSWER_SECONDS", "CONNECT_SECONDS", "RedisAway", "RedisRefused", "dial", "failures", "named", "place_of",
+    "ANSWER_SECONDS", "CONNECT_SECONDS", "SETTING", "RedisAway", "RedisRefused", "dial", "failures", "named", "place_of",
     "without_password",
 ]  # fmt: skip

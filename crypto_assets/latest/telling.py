@@ -56,14 +56,14 @@ return #told
 
 @dataclass
 class ToldCounters:
-    """What a teller counts; they only rise, and its thread alone writes the first four.
+    """What a teller counts; they only rise. Its thread alone writes the first four, and whoever holds its lock the last one.
 
     Args:
         values: Told and newer than what Redis held.
         passed_over: Not told: something as new was there, or their life was over.
         calls: Made.
         failures: Attempts that failed.
-        dropped: Batches that Redis did not keep up with.
+        dropped: Batches that Redis did not keep up with; batches, and single values, of which nothing could be made to tell.
     """
 
     values: int = 0
@@ -155,7 +155,7 @@ class Teller:
                 failure = error
             except failures() as error:
                 failure = named(error, self._url)
-            except Exception:  # a value that cannot be made must not end the telling of all others
+            except Exception:  # whatever it is, it must not end the telling of what comes later
                 log.exception("latest values could not be told")
                 continue
             else:
@@ -184,7 +184,8 @@ class Teller:
             batches = list(self._waiting)
             self._waiting.clear()
         for values in batches:
-            self._gather(values)
+            with self._no_other_lost():
+                self._gather(values)
         now = self._now()
         for place in [place for place, value in self._unsent.items() if value.until_us <= now]:
             del self._unsent[place]
@@ -206,15 +207,39 @@ class Teller:
                 self.counters.passed_over += 1
 
     def _call(self, client: Redis, to: str, values: Mapping[str, LatestValue], now: int) -> None:
+        places: list[bytes] = []
         arguments: list[str | int | bytes] = [to]
-        for value in values.values():
-            arguments += (value.at_us, max(1, (value.until_us - now) // 1000), encoded(value))
-        told = client.register_script(_TELL)(keys=list(values), args=arguments)
+        for place, value in values.items():
+            written = self._written(place, value)
+            if written is None:
+                del self._unsent[place]  # or it would end every round until its life is over
+                continue
+            places.append(written[0])
+            arguments += (value.at_us, max(1, (value.until_us - now) // 1000), written[1])
+        if not places:
+            return
+        told = client.register_script(_TELL)(keys=places, args=arguments)
         self.counters.calls += 1
         self.counters.values += int(told)
-        self.counters.passed_over += len(values) - int(told)
+        self.counters.passed_over += len(places) - int(told)
         for place in values:
-            del self._unsent[place]
+            self._unsent.pop(place, None)
+
+    def _written(self, place: str, value: LatestValue) -> tuple[bytes, bytes] | None:
+        """Key and text; None where there is no way to write them."""
+        with self._no_other_lost():
+            return place.encode(), encoded(value)
+        return None
+
+    @contextmanager
+    def _no_other_lost(self) -> Iterator[None]:
+        """A batch or value that cannot be made is counted and logged, and all others are told."""
+        try:
+            yield
+        except Exception:
+            log.exception("latest values could not be told")
+            with self._changed:
+                self.counters.dropped += 1
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The quality report: latest check results and scores, for people, for pages and for machines.
+"""The quality report: check results that count and scores, for people, for pages and for machines.
 
 What belongs here: gathering what Dagster, quality.scores and the gap ledger know, and rendering it. What does not: the page's
 template (report_page.py), the checks and the arithmetic of scores.
@@ -15,8 +15,10 @@ from datetime import UTC, datetime
 import dagster as dg
 import jinja2
 import pandas as pd
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 from markupsafe import Markup
 
+from crypto_assets.quality.check_results import check_failures
 from crypto_assets.quality.coverage import count_gaps
 from crypto_assets.quality.heat_map import coverage_map, shown_window
 from crypto_assets.quality.report_page import PAGE
@@ -30,7 +32,7 @@ SERIES = ["dataset", "venue", "symbol", "timeframe"]
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The latest evaluation of one check. `passed` is None where it has never run."""
+    """A failure of a check that stands, or else its latest evaluation. `passed` is None where it has never run."""
 
     dataset: str
     check: str
@@ -50,7 +52,7 @@ class QualityReport:
     """All that the report shows.
 
     Args:
-        checks: Latest evaluation of every check.
+        checks: Of every check what counts: see `CheckResult`.
         scores: Latest scores of every series.
         trends: Overall scores of each series' last runs, oldest first.
         gaps: How many gaps and bars the ledger holds, by dataset, venue and state.
@@ -104,21 +106,25 @@ def gather(
         picture = coverage_map(warehouse, dataset, window) if window else ""
         if picture:
             maps[dataset] = picture
-    checks = [_latest(instance, key) for key in keys]
-    return QualityReport(checks, latest_scores(warehouse), datetime.now(UTC), trends, gaps, maps, bounds)
+    now = datetime.now(UTC)
+    failed = {key: failures[0] for key, failures in check_failures(instance, keys, now)}
+    checks = [_result(key, *failed[key]) if key in failed else _latest(instance, key) for key in keys]
+    return QualityReport(checks, latest_scores(warehouse), now, trends, gaps, maps, bounds)
 
 
 def _latest(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> CheckResult:
-    dataset = "/".join(key.asset_key.path)
+    """Of a check of which no failure stands."""
     # The history also holds planned evaluations of runs that ended early; the newest finished one counts.
     for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=20):
-        event = record.event.dagster_event if record.event else None
-        if event is None or event.event_type != dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            continue
-        found = event.asset_check_evaluation_data
-        when = datetime.fromtimestamp(record.create_timestamp, UTC)
-        return CheckResult(dataset, key.name, found.passed, found.severity.value, found.description or "", when)
-    return CheckResult(dataset, key.name, None, "", "never run", None)
+        if isinstance(found := record.evaluation, dg.AssetCheckEvaluation):
+            return _result(key, record, found)
+    return CheckResult("/".join(key.asset_key.path), key.name, None, "", "never run", None)
+
+
+def _result(key: dg.AssetCheckKey, record: AssetCheckExecutionRecord, found: dg.AssetCheckEvaluation) -> CheckResult:
+    when = datetime.fromtimestamp(record.create_timestamp, UTC)
+    dataset = "/".join(key.asset_key.path)
+    return CheckResult(dataset, key.name, found.passed, found.severity.value, found.description or "", when)
 
 
 def to_json(report: QualityReport) -> str:

@@ -16,6 +16,7 @@ from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.settings import Settings
 
 QUEUE = "runs"
+SETTING = "CRYPTO_ASSETS_BROKER_URL"
 # The longest run is the stream's, which is followed by another after a day (stream.max_age_hours): a message that nobody
 # has acknowledged for two was left by a worker that died. Its run has failed and was run again long before, by the pulse
 # (pulse.py), and Dagster ignores what is delivered then.
@@ -60,7 +61,7 @@ def broker_of(settings: Settings) -> Broker:
     """
     if settings.broker_url is None:
         raise BrokerRefused(
-            "CRYPTO_ASSETS_BROKER_URL is not set, so there is no queue for runs",
+            f"{SETTING} is not set, so there is no queue for runs",
             way_out="Name a Redis, as redis://127.0.0.1:6379/1; docs/scale_out.md says how.",
         )
     broker = Broker(settings.broker_url, settings.profile)

@@ -19,7 +19,7 @@ from dagster_celery.tasks import create_execute_job_task
 from dagster_shared.serdes.serdes import JsonSerializableValue
 
 from crypto_assets.scale_out.broker import QUEUE, Broker, celery_settings
-from crypto_assets.scale_out.pulse import pulse
+from crypto_assets.scale_out.pulse import await_database, pulse
 from crypto_assets.scale_out.watch import RunWatch
 from crypto_assets.warehouse.connection import Warehouse
 
@@ -59,6 +59,7 @@ def _seen_at_work(warehouse: Warehouse) -> type[Task]:
 
         def __call__(self, execute_job_args_packed: JsonSerializableValue) -> object:
             args = unpack_value(execute_job_args_packed, as_type=ExecuteRunArgs)
+            await_database(warehouse)  # Dagster's storage lies on the same server
             with (
                 DagsterInstance.get() as instance,
                 pulse(warehouse, args.run_id, RunWatch(instance, args.run_id).look),

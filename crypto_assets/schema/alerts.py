@@ -24,7 +24,7 @@ alerts = Table(
     moment("over_at", "When it was found over; null while it lasts", nullable=True),
     moment(
         "told_at",
-        "When it was last told to every address; null where people do not know of it, or were told that it is over",
+        "When the first address took it, or a reminder; null where people do not know of it, or all were told that it is over",
         nullable=True,
     ),
     moment("claimed_at", "Since when a process is about to tell it; null otherwise", nullable=True),
@@ -52,7 +52,7 @@ alert_messages = Table(
         comment="Sequence number, given by the database",
         info={"unit": ""},
     ),
-    moment("sent_at", "When the last address took it"),
+    moment("sent_at", "When the first address took it"),
     column("alerts", Integer(), "Alerts that it speaks of", unit="alerts"),
     column("title", Text(), "Its first line"),
     PrimaryKeyConstraint("message_id"),

@@ -45,7 +45,11 @@ _WRITER = (
 _LATEST = (
     ("latest_values", "values", "Quotes that Redis was told."),
     ("latest_failures", "failures", "Attempts to tell Redis that failed."),
-    ("latest_dropped_snapshots", "dropped", "Snapshots that Redis was not told, for it was away or too slow."),
+    (
+        "latest_dropped_snapshots",
+        "dropped",
+        "Snapshots that Redis was not told, for it was away or too slow, or they could not be made.",
+    ),
 )
 
 

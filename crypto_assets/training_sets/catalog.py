@@ -188,8 +188,11 @@ def mark(warehouse: Warehouse, name: str, state: SetState) -> None:
         )
 
 
-def mark_whole(warehouse: Warehouse, name: str) -> None:
+def mark_whole(warehouse: Warehouse, name: str) -> SetState:
     """Note that the files of a set are whole; of its rows that says nothing, so what was found of them stays.
+
+    Returns:
+        What the catalog holds of the set now: created, where nothing is known of its rows.
 
     Raises:
         DatabaseUnreachable: no connection.
@@ -197,9 +200,11 @@ def mark_whole(warehouse: Warehouse, name: str) -> None:
     with warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute(
             "UPDATE ops.training_sets SET state = CASE state WHEN %s THEN %s ELSE state END,"
-            " verified_at = clock_timestamp() WHERE name = %s",
+            " verified_at = clock_timestamp() WHERE name = %s RETURNING state",
             (SetState.DAMAGED.value, SetState.CREATED.value, name),
         )
+        row = cursor.fetchone()
+    return SetState.CREATED if row is None else SetState(row[0])  # None: it was deleted meanwhile
 
 
 def strike(warehouse: Warehouse, name: str) -> None:

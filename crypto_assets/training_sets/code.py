@@ -18,7 +18,7 @@ from crypto_assets.training_sets.manifest import CodeSaid
 # Besides the features' own version: labels, gaps, how a table is read as it stood, and what lays rows out.
 _PARTS = (
     "indicators", "datasets/features", "datasets/models/arbitrage.py", "datasets/models/hours.py", "warehouse/revisions.py",
-    "training_sets/columns.py", "training_sets/rebuild.py", "training_sets/row_hash.py",
+    "training_sets/columns.py", "training_sets/rebuild.py", "training_sets/row_hash.py", "training_sets/sources.py",
 )  # fmt: skip
 
 

@@ -16,7 +16,6 @@ import pyarrow as pa
 from crypto_assets.datasets.features.labels.table import HORIZONS, labels
 from crypto_assets.datasets.features.ml_features.catalog import FEATURES
 from crypto_assets.datasets.features.ml_features.table import ml_features
-from crypto_assets.datasets.market.ohlcv.table import ohlcv
 from crypto_assets.datasets.models.levels import TIMEFRAME as MODELS_TIMEFRAME
 from crypto_assets.datasets.models.opportunity import ARBITRAGE_INPUTS
 from crypto_assets.training_sets.refusals import SetRefused
@@ -186,14 +185,7 @@ def schema_of(columns: Sequence[SetColumn]) -> pa.Schema:
     return pa.schema([one.field for one in columns])
 
 
-# Where the values come from, for saying what of it goes in time.
-SOURCE_TABLES = (
-    ohlcv.fullname, "quality.coverage", "market.trade_bars", "market.order_books", "market.book_ticker_hours", "dex.pools",
-    "dex.pool_trades", "dex.watchlist", "macro.observations", "onchain.metrics", "onchain.network_fees", "sentiment.scores",
-    "sentiment.fear_greed", "audit.revisions",
-)  # fmt: skip
-
 __all__ = [
-    "CLOSE", "HASHED", "KEYS", "LABELS", "NOT_REBUILT", "SOURCE_TABLES", "Kind", "SetColumn", "choose_columns",
+    "CLOSE", "HASHED", "KEYS", "LABELS", "NOT_REBUILT", "Kind", "SetColumn", "choose_columns",
     "choose_horizons", "columns_of", "label_column", "schema_of",
 ]  # fmt: skip

@@ -12,13 +12,13 @@ from crypto_assets.datasets.features.source import Source
 from crypto_assets.datasets.market.ohlcv.table import DATASET as BARS
 from crypto_assets.quality.coverage import SeriesKey
 from crypto_assets.training_sets.catalog import alone, enter, find, taken
-from crypto_assets.training_sets.columns import SOURCE_TABLES
 from crypto_assets.training_sets.holes import Holes, read_holes
 from crypto_assets.training_sets.manifest import Manifest
 from crypto_assets.training_sets.place import Shelf
 from crypto_assets.training_sets.question import Asked, Question, checked_name, resolve
 from crypto_assets.training_sets.rebuild import pieces
 from crypto_assets.training_sets.refusals import SetExists, SetRefused
+from crypto_assets.training_sets.sources import tables_of
 from crypto_assets.training_sets.writing import Tell, Written, silent
 from crypto_assets.universe import Universe
 from crypto_assets.warehouse.connection import Warehouse
@@ -50,7 +50,7 @@ def create(warehouse: Warehouse, universe: Universe, shelf: Shelf, asked: Asked,
             written.write(staging, pieces(warehouse, question), tell)
             if not written.rows:
                 raise _nothing(question)
-            manifest = written.manifest(name, _holes(warehouse, question), _perishable(universe))
+            manifest = written.manifest(name, _holes(warehouse, question), _perishable(universe, question))
             content = manifest.content()
             with warehouse.connect() as connection:
                 enter(connection, manifest, content, shelf.address(name))
@@ -85,12 +85,14 @@ def _holes(warehouse: Warehouse, question: Question) -> dict[SeriesKey, Holes]:
         return {key: read_holes(source, key, span) for key in keys}
 
 
-def _perishable(universe: Universe) -> dict[str, str]:
-    """What sets are made of and the universe lets go in time: past that, a set cannot be rebuilt."""
+def _perishable(universe: Universe, question: Question) -> dict[str, str]:
+    """What the set is made of and the universe lets go in time: past that, it cannot be rebuilt."""
     rules = universe.retention.tables
     return {
-        name: f"goes {rules[name].keep_days} days after it came ({rules[name].then})" for name in SOURCE_TABLES if name in rules
-    }  # fmt: skip
+        name: f"goes {rules[name].keep_days} days after it came ({rules[name].then})"
+        for name in tables_of(question.columns)
+        if name in rules
+    }
 
 
 __all__ = ["create"]

@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, m
 
 from crypto_assets.training_sets.place import MANIFEST, MOST_MANIFEST_BYTES
 from crypto_assets.training_sets.question import Part, Question, Series, Short
-from crypto_assets.training_sets.refusals import ManifestRefused
+from crypto_assets.training_sets.refusals import ManifestAltered, ManifestRefused
 
 FORMAT: Literal[1] = 1
 # Files end before they have so much (create.py), but for one piece: a year of minutes of 200 columns.
@@ -176,11 +176,12 @@ def read_manifest(content: bytes, name: str, sha256: str | None = None) -> Manif
         sha256: That the catalog kept; None where it is not asked.
 
     Raises:
-        ManifestRefused: another hash, or no manifest of that set.
+        ManifestAltered: another hash.
+        ManifestRefused: no manifest of that set, or of another version.
     """
     found = hashlib.sha256(content).hexdigest()
     if sha256 is not None and found != sha256:
-        raise ManifestRefused(
+        raise ManifestAltered(
             f"The manifest of the training set {name} has the SHA-256 {found[:12]}…, and the catalog kept {sha256[:12]}…",
             way_out="Somebody altered it: copy it back from a backup, or delete the set and make it again.",
             file=MANIFEST,

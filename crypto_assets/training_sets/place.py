@@ -28,6 +28,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.store_address import without_credentials
 from crypto_assets.training_sets.refusals import PlaceUnavailable, SetDamaged, SetExists
 
 MANIFEST = "manifest.json"
@@ -265,14 +266,6 @@ class Shelf:
             yield system, root.rstrip("/")
 
 
-def without_credentials(url: str) -> str:
-    """A URL without user, password and query; a password may hold anything, so all before the last @ goes."""
-    if "://" not in url:
-        return url
-    scheme, rest = url.split("://", 1)
-    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
-
-
 @contextmanager
 def _told(what: str) -> Iterator[None]:
     """Whatever a file system raises, in a sentence without the address's secrets."""
@@ -330,4 +323,4 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-__all__ = ["MANIFEST", "MOST_MANIFEST_BYTES", "HashingFile", "Shelf", "Staging", "without_credentials"]
+__all__ = ["MANIFEST", "MOST_MANIFEST_BYTES", "HashingFile", "Shelf", "Staging"]

@@ -23,7 +23,7 @@ from crypto_assets.datasets.features.blocks import Block, blocks_of
 from crypto_assets.datasets.features.derive import Task, in_threads
 from crypto_assets.datasets.features.labels.asset import build_labels
 from crypto_assets.datasets.features.labels.table import HORIZONS
-from crypto_assets.datasets.features.ml_features.catalog import FEATURE_SETS, FEATURES
+from crypto_assets.datasets.features.ml_features.catalog import FEATURES
 from crypto_assets.datasets.features.ml_features.declaration import Feature
 from crypto_assets.datasets.features.ml_features.engine import MarketInputs, build_features
 from crypto_assets.datasets.features.ml_features.inputs import INPUTS
@@ -49,9 +49,10 @@ from crypto_assets.forecasting.frame import SeriesName
 from crypto_assets.indicators.declaration import Times
 from crypto_assets.indicators.segments import MarketBars
 from crypto_assets.quality.coverage import SeriesKey
-from crypto_assets.training_sets.columns import CLOSE, LABELS, SOURCE_TABLES, Kind, SetColumn, columns_of, label_column
+from crypto_assets.training_sets.columns import CLOSE, LABELS, Kind, SetColumn, columns_of, label_column
 from crypto_assets.training_sets.question import Question
 from crypto_assets.training_sets.refusals import ManifestRefused
+from crypto_assets.training_sets.sources import asks_for_gaps, inputs_of, tables_of
 from crypto_assets.universe import TIMEFRAME_LENGTH, DexRules
 from crypto_assets.warehouse.connection import Warehouse
 from crypto_assets.warehouse.detached import refuse_away
@@ -94,7 +95,7 @@ def pieces(warehouse: Warehouse, question: Question) -> Iterator[Piece]:
     """
     features = tuple(FEATURES[name] for name in question.columns if name in FEATURES)
     dex = _rules(question)
-    needed = [name for one in FEATURE_SETS if set(features) & set(one.features) for name in one.inputs]
+    needed = inputs_of(question.columns)
     _refuse_what_is_away(warehouse, question, needed)
     by_venue: dict[str, list[SeriesKey]] = {}
     for one in question.series:
@@ -120,9 +121,11 @@ def _refuse_what_is_away(warehouse: Warehouse, question: Question, needed: Seque
     blocks = blocks_of(question.start, question.end, question.timeframe)
     first = min(block.history_from for block in blocks)
     reached = [INPUTS[name].reach(block, question.timeframe) for name in needed for block in blocks]
+    if asks_for_gaps(question.columns):
+        reached.append(question.start - timedelta(hours=DAY))
     with warehouse.connect() as connection:
         refuse_away(connection, [ohlcv.fullname], (first, question.end + ahead))
-        refuse_away(connection, SOURCE_TABLES, (min([question.start, *reached]), question.end))
+        refuse_away(connection, tables_of(question.columns), (min([question.start, *reached]), question.end))
 
 
 def steps_of(question: Question) -> int:
@@ -180,7 +183,7 @@ def _piece(
     }
     if CLOSE in question.columns:
         values[CLOSE] = market.bars.close[np.searchsorted(market.bars.opened_at, opened_at)]
-    if any(name in ARBITRAGE_INPUTS for name in question.columns):
+    if asks_for_gaps(question.columns):
         values |= _gaps(source, key, opened_at)
     values |= _labels(market, block, length, question.horizons, opened_at)
     wanted = columns_of(question.columns, question.horizons)

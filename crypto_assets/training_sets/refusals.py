@@ -36,6 +36,10 @@ class ManifestRefused(SetDamaged):
     """A manifest that cannot be trusted or read: altered, of another format, or naming what no set may hold."""
 
 
+class ManifestAltered(ManifestRefused):
+    """A manifest that is not the one whose hash the catalog kept; one that is, and cannot be read, is of another version."""
+
+
 class SetInUse(CryptoAssetsError):
     """A registered model names the set, so it stays."""
 
@@ -45,5 +49,5 @@ class PlaceUnavailable(CryptoAssetsError):
 
 
 __all__ = [
-    "ManifestRefused", "PlaceUnavailable", "SetDamaged", "SetExists", "SetInUse", "SetRefused", "SetUnknown",
+    "ManifestAltered", "ManifestRefused", "PlaceUnavailable", "SetDamaged", "SetExists", "SetInUse", "SetRefused", "SetUnknown",
 ]  # fmt: skip

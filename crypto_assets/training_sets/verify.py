@@ -1,6 +1,7 @@
 """Verifying a training set: are its files what was written, and do the rows come out the same again?
 
-What belongs here: the two questions, and what differs by market and column. What does not: rebuilding (rebuild.py).
+What belongs here: the two questions, what differs by market and column, and that the catalog notes what was found. What does
+not: rebuilding (rebuild.py).
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from crypto_assets.schema.training_sets import SetState
 from crypto_assets.training_sets.catalog import mark, mark_whole
 from crypto_assets.training_sets.code import code_said
 from crypto_assets.training_sets.columns import Kind, SetColumn, columns_of
-from crypto_assets.training_sets.loading import OpenedFile, TrainingSet
+from crypto_assets.training_sets.loading import OpenedFile, TrainingSet, open_set
+from crypto_assets.training_sets.place import Shelf
 from crypto_assets.training_sets.rebuild import Piece, Values, pieces, steps_of
-from crypto_assets.training_sets.refusals import SetDamaged
+from crypto_assets.training_sets.refusals import ManifestAltered, ManifestRefused, SetDamaged
 from crypto_assets.training_sets.row_hash import RowHash
 from crypto_assets.training_sets.writing import Step, Tell, silent
 from crypto_assets.warehouse.connection import Warehouse
@@ -60,6 +62,7 @@ class Verification:
         differences: By market and column.
         row_hash: That the manifest has.
         rebuilt_hash: That came out; empty where nothing was rebuilt.
+        kept: What the catalog holds of the rows where nothing was rebuilt.
         rows: That were rebuilt.
         notices: What should be known to judge it: other code, columns that are not rebuilt, sources that go.
     """
@@ -69,16 +72,34 @@ class Verification:
     differences: list[Difference] = field(default_factory=list)
     row_hash: str = ""
     rebuilt_hash: str = ""
+    kept: SetState = SetState.CREATED
     rows: int = 0
     notices: list[str] = field(default_factory=list)
 
     @property
     def state(self) -> SetState:
-        """What it comes to."""
+        """What it comes to; of rows that were not rebuilt, what is known from before."""
         if self.damaged:
             return SetState.DAMAGED
-        is_same = not self.differences and self.rebuilt_hash in {"", self.row_hash}
+        if not self.rebuilt_hash:
+            return self.kept
+        is_same = not self.differences and self.rebuilt_hash == self.row_hash
         return SetState.VERIFIED if is_same else SetState.DIFFERS
+
+
+def open_to_verify(warehouse: Warehouse, shelf: Shelf, name: str) -> TrainingSet:
+    """A set that is to be verified; that its manifest is gone or altered is a finding, too, which the catalog keeps.
+
+    Raises:
+        SetDamaged, ManifestAltered: the manifest is missing, or not what was written; the set is marked damaged.
+        SetRefused, SetUnknown, ManifestRefused, PlaceUnavailable, DatabaseUnreachable: see `open_set`; nothing was found then.
+    """
+    try:
+        return open_set(shelf, name, warehouse)
+    except SetDamaged as error:
+        if isinstance(error, ManifestAltered) or not isinstance(error, ManifestRefused):
+            mark(warehouse, name, SetState.DAMAGED)
+        raise
 
 
 def verify(warehouse: Warehouse, chosen: TrainingSet, *, files_only: bool = False, tell: Tell = silent) -> Verification:
@@ -99,10 +120,15 @@ def verify(warehouse: Warehouse, chosen: TrainingSet, *, files_only: bool = Fals
         chosen.name, list(chosen.damaged()), row_hash=manifest.row_hash.sha256, notices=_notices(chosen)
     )
     if files_only and not found.damaged:
-        mark_whole(warehouse, chosen.name)
+        found.kept = mark_whole(warehouse, chosen.name)
         return found
     if not found.damaged:
-        _compare(warehouse, chosen, found, tell)
+        try:
+            _compare(warehouse, chosen, found, tell)
+        except ManifestRefused:
+            raise
+        except SetDamaged as error:  # harmed since it was looked at
+            found.damaged.append(error)
     mark(warehouse, chosen.name, found.state)
     return found
 

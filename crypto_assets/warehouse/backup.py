@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg2
 import structlog
 
 from crypto_assets.errors import CryptoAssetsError
@@ -35,6 +36,7 @@ from crypto_assets.warehouse.backup_manifest import (
     DatabaseMark,
     FileMark,
     Manifest,
+    major_of,
     manifest_bytes,
     name_of,
 )
@@ -42,6 +44,7 @@ from crypto_assets.warehouse.backup_models import copy_models
 from crypto_assets.warehouse.backup_place import BackupPlace, PlaceUnusable
 from crypto_assets.warehouse.backup_tools import DumpDisturbed, find_tools
 from crypto_assets.warehouse.connection import NotMigrated, Warehouse
+from crypto_assets.warehouse.fetched_folder import remove_left
 from crypto_assets.warehouse.lease import LeaseTaken, lease
 from crypto_assets.warehouse.row_hashes import frozen, hashing
 
@@ -93,7 +96,7 @@ class Made:
     """A backup that was made and verified.
 
     Args:
-        notes: What is worth knowing: files left out, tables that are not logged.
+        notes: What is worth knowing: files left out, tables that are not logged, what cannot be removed.
         deleted: Older ones that went.
         remains: What killed runs had left, and was removed.
         seconds: From the start to the last deletion.
@@ -120,9 +123,15 @@ class _Work:
     started_at: datetime
     notes: list[str] = field(default_factory=list)
 
+    def now(self) -> datetime:
+        """The time, UTC; never before the start, whoever set the clock back."""
+        return max(self.started_at, datetime.now(UTC))
+
 
 def back_up(saved: Saved, place: BackupPlace, *, jobs: int, keep: int, tell: Tell = lambda _: None) -> Made:
     """Make a backup, verify it, note it in ops.backups, and delete those that are more than are kept.
+
+    What cannot be deleted is told by a note: it neither hinders a backup nor unmakes one.
 
     Args:
         jobs: Tables that are dumped at the same time, and as many that are hashed.
@@ -140,19 +149,19 @@ def back_up(saved: Saved, place: BackupPlace, *, jobs: int, keep: int, tell: Tel
     with _alone(saved.data):
         work = _begin(saved, place, jobs, tell)
         try:
-            remains = place.clean(work.origin, saved.staging)
+            remains = _remove_remains(work)
             name, manifest = _write(work)
             tell("verifying")
             place.verify(name)
-            deleted = _rotate(place, saved.profile, work.origin, keep)
-        except CryptoAssetsError as error:
+            deleted = _rotate(work, keep)
+        except Exception as error:
             _note(saved.data, _failed(work, began, error))
             raise
         seconds = time.monotonic() - began
         tables = sum(len(mark.tables) for mark in manifest.databases.values())
         _note(
             saved.data,
-            BackupNote(work.started_at, datetime.now(UTC), SUCCEEDED, name, str(place), manifest.bytes, tables,
+            BackupNote(work.started_at, work.now(), SUCCEEDED, name, str(place), manifest.bytes, tables,
                        manifest.rows, seconds),
         )  # fmt: skip
     return Made(name, str(place), manifest, tuple(work.notes), tuple(deleted), tuple(remains), seconds)
@@ -172,6 +181,21 @@ def _alone(warehouse: Warehouse) -> Iterator[None]:
 def _begin(saved: Saved, place: BackupPlace, jobs: int, tell: Tell) -> _Work:
     with saved.data.connect() as connection, connection.cursor() as cursor:
         return _Work(saved, place, jobs, tell, origin_of(cursor), datetime.now(UTC), [*saved.notes])
+
+
+def _remove_remains(work: _Work) -> list[str]:
+    """Remove what killed backups and restores left; this machine may never restore again."""
+    removed = []
+    try:
+        removed += remove_left(work.saved.staging)
+    except OSError as error:
+        told = f"{error.filename or work.saved.staging}: {error.strerror or type(error).__name__}"
+        work.notes.append(f"what a killed restore left cannot be removed: {told}")
+    try:
+        removed += work.place.clean(work.origin, work.saved.staging)
+    except PlaceUnusable as error:
+        work.notes.append(error.problem)
+    return removed
 
 
 def _write(work: _Work) -> tuple[str, Manifest]:
@@ -215,7 +239,7 @@ def _dumped(work: _Work, kind: DatabaseKind, warehouse: Warehouse, folder: Path)
     began = time.monotonic()
     with frozen(warehouse) as moment:
         facts, server = facts_of(moment.cursor), server_version(moment.cursor)
-        major = int(server.split(".", maxsplit=1)[0])
+        major = major_of(server)
         tools = find_tools(major, work.saved.binaries)
         if tools.major > major:
             work.notes.append(
@@ -252,8 +276,7 @@ def _copy_files(work: _Work, folder: Path) -> None:
         except FileNotFoundError:
             work.notes.append(f"{path.name} is not in it: there is none")
     if work.saved.models is not None:
-        left = copy_models(work.saved.models, folder)
-        work.notes += [f"{name} is not in it: no artefact's file" for name in left]
+        work.notes += copy_models(work.saved.models, folder)
 
 
 def _manifest(work: _Work, databases: dict[DatabaseKind, DatabaseMark], files: dict[str, FileMark]) -> Manifest:
@@ -263,38 +286,57 @@ def _manifest(work: _Work, databases: dict[DatabaseKind, DatabaseMark], files: d
         origin=work.origin,
         code=importlib.metadata.version("crypto-assets"),
         started_at=work.started_at,
-        finished_at=datetime.now(UTC),
+        finished_at=work.now(),
         databases=databases,
         files=files,
     )
 
 
-def _rotate(place: BackupPlace, profile: str, origin: str, keep: int) -> list[str]:
+def _rotate(work: _Work, keep: int) -> list[str]:
     """Delete what is older than `keep` whole backups of this database that hold as much; the newest was just verified.
 
-    One without Dagster's runs is no reason to let go one with them.
+    One without Dagster's runs, or without models, is no reason to let go one with them.
     """
-    mine = [(one, one.manifest) for one in place.listed(profile) if one.manifest is not None]
-    mine = [(one, manifest) for one, manifest in mine if manifest.origin == origin]
-    gone = []
+    try:
+        listed = work.place.listed(work.saved.profile)
+    except PlaceUnusable as error:
+        work.notes.append(f"no older backup is deleted: {error.problem}")
+        return []
+    mine = [(one, one.manifest) for one in listed if one.manifest is not None and one.manifest.origin == work.origin]
+    too_many = []
     for number, (one, manifest) in enumerate(mine):
-        newer = [
-            other
-            for other, held in mine[:number]
-            if not other.problem and held.databases.keys() >= manifest.databases.keys()
-        ]
+        newer = [other for other, held in mine[:number] if not other.problem and _parts(held) >= _parts(manifest)]
         if len(newer) >= keep:
-            gone.append(one.name)
-    for name in reversed(gone):  # the oldest first
-        place.remove(name, origin)
-    return gone
+            too_many.append(one.name)
+    return [name for name in reversed(too_many) if _is_removed(work, name)]  # the oldest first
 
 
-def _failed(work: _Work, began: float, error: CryptoAssetsError) -> BackupNote:
+def _parts(manifest: Manifest) -> set[str]:
+    """What a backup holds: its databases, config, models."""
+    return {*manifest.databases, *(path.partition("/")[0] for path in manifest.files)}
+
+
+def _is_removed(work: _Work, name: str) -> bool:
+    try:
+        work.place.remove(name, work.origin)
+    except PlaceUnusable as error:  # of another user, or in a bucket that lets nobody delete
+        work.notes.append(f"{name} is not deleted, though enough newer ones are kept: {error.problem}")
+        return False
+    return True
+
+
+def _failed(work: _Work, began: float, error: Exception) -> BackupNote:
     return BackupNote(
-        work.started_at, datetime.now(UTC), FAILED, "", str(work.place), seconds=time.monotonic() - began,
-        error=error.problem,
-    )  # fmt: skip
+        work.started_at, work.now(), FAILED, "", str(work.place), seconds=time.monotonic() - began, error=_told(error)
+    )
+
+
+def _told(error: Exception) -> str:
+    """What can be kept of an error. Texts of others may hold addresses."""
+    if isinstance(error, CryptoAssetsError):
+        return error.problem
+    said = error.diag.message_primary if isinstance(error, psycopg2.Error) else ""
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _note(warehouse: Warehouse, note: BackupNote) -> None:
@@ -303,7 +345,7 @@ def _note(warehouse: Warehouse, note: BackupNote) -> None:
         write_note(warehouse, note)
     except NotMigrated as error:
         log.warning("the backup is not noted in ops.backups", because=error.problem)
-    except CryptoAssetsError as error:
+    except (CryptoAssetsError, psycopg2.Error) as error:
         if note.state == SUCCEEDED:
             raise
-        log.warning("the failed backup is not noted in ops.backups", because=error.problem)
+        log.warning("the failed backup is not noted in ops.backups", because=_told(error))

@@ -35,6 +35,8 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 # A name as PostgreSQL has it; quoted wherever it is used.
 PgName = Annotated[str, StringConstraints(min_length=1, max_length=63)]
 Text = Annotated[str, StringConstraints(max_length=1000)]
+# Of PostgreSQL or its programs, as 18.6, 18beta1, 19devel.
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}([A-Za-z.+~_-][A-Za-z0-9.+~_-]{0,60})?$")]
 DatabaseKind = Literal["data", "dagster"]
 DatabaseRight = Literal["CONNECT", "CREATE", "TEMPORARY"]
 
@@ -124,8 +126,8 @@ class DatabaseMark(_Part):
     """
 
     database: PgName
-    server: Text
-    program: Text
+    server: Version
+    program: Version
     snapshot_at: AwareDatetime
     seconds: float
     tables: tuple[TableMark, ...]
@@ -180,6 +182,18 @@ class Manifest(_Part):
     def rows(self) -> int:
         """Of all tables of all databases."""
         return sum(one.rows for one in self.databases.values())
+
+
+def major_of(version: str) -> int:
+    """18 of 18.6, of 18beta1 and of 18devel. Pure.
+
+    Raises:
+        BackupError: it does not begin with a number.
+    """
+    found = re.match(r"[0-9]{1,9}", version)
+    if found is None:
+        raise BackupError(f"Expected a version of PostgreSQL as 18.6, and got {version[:60]!r}")
+    return int(found[0])
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:

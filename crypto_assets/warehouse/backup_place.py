@@ -25,6 +25,7 @@ from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 
 from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.store_address import without_credentials
 from crypto_assets.warehouse.backup_files import HASHERS, copied, files_below, open_regular, size_of, sync, sync_below
 from crypto_assets.warehouse.backup_manifest import (
     MANIFEST,
@@ -136,8 +137,10 @@ class BackupPlace:
             manifest = self.manifest(name)
         except BackupMissing:
             return None  # it is being written, or was left behind: no backup yet
-        except PlaceUnusable:
-            raise
+        except PlaceUnusable as error:
+            if self.folder is None:
+                raise
+            return Listed(name, None, error.problem)  # the folder was listed: this one alone is another user's
         except BackupError as error:
             return Listed(name, None, error.problem)
         sizes = self._sizes(name)
@@ -279,30 +282,42 @@ class BackupPlace:
             What was removed.
 
         Raises:
-            PlaceUnusable: it cannot be removed.
+            PlaceUnusable: some of it cannot be removed, and stays; all else was.
         """
-        removed = []
-        for parent in {self.folder or staging, staging}:
+        removed, stays = [], list[str]()
+        for parent in sorted({self.folder or staging, staging}):
             for left in sorted(parent.glob(f"{_UNFINISHED}{origin}-*")):
-                shutil.rmtree(left)
-                removed.append(left.name)
-        if self.folder is None:
-            removed += self._clean_sent(origin)
+                try:
+                    shutil.rmtree(left)
+                except OSError as error:  # of another user, as one made by root
+                    stays.append(f"{left}: {_told(error)}")
+                else:
+                    removed.append(left.name)
+        for name in self.names() if self.folder is None else ():
+            try:
+                removed += [name] if self._clean_sent(name, origin) else []
+            except PlaceUnusable as error:
+                stays.append(f"{name}: {error.problem}")
+        if stays:
+            more = f", and {len(stays) - 1} more" if len(stays) > 1 else ""
+            raise PlaceUnusable(
+                f"What a killed run left cannot be removed: {stays[0]}{more}",
+                way_out="Remove it by hand, or let the user of the backups do so.",
+            )
         return removed
 
-    def _clean_sent(self, origin: str) -> list[str]:
-        removed = []
-        for name in self.names():
-            with self._opened("cleaned") as (system, root):
-                mark = f"{root}/{name}/{_MARK}{origin}"
-                if not system.exists(mark):
-                    continue
-                if system.exists(f"{root}/{name}/{MANIFEST}"):
-                    system.rm_file(mark)  # it was whole, and only the last step was missing
-                else:
-                    system.rm(f"{root}/{name}", recursive=True)
-                    removed.append(name)
-        return removed
+    def _clean_sent(self, name: str, origin: str) -> bool:
+        """Whether the rest of a backup was removed; one that was sent whole loses its mark alone."""
+        with self._opened("cleaned") as (system, root):
+            mark = f"{root}/{name}/{_MARK}{origin}"
+            if not system.exists(mark):
+                return False
+            is_whole = bool(system.exists(f"{root}/{name}/{MANIFEST}"))
+            if is_whole:
+                system.rm_file(mark)  # only the last step was missing
+            else:
+                system.rm(f"{root}/{name}", recursive=True)
+        return not is_whole
 
     @contextmanager
     def _opened(self, done: str) -> Iterator[tuple[AbstractFileSystem, str]]:
@@ -352,11 +367,3 @@ def _told(error: Exception) -> str:
     if isinstance(error, ImportError):
         return str(error)  # "Install s3fs to access S3"
     return type(error).__name__
-
-
-def without_credentials(address: str) -> str:
-    """An address without user, password and query; a password may hold anything, so all before the last @ goes."""
-    if "://" not in address:
-        return address
-    scheme, rest = address.split("://", 1)
-    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"

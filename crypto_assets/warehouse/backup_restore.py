@@ -30,8 +30,8 @@ from crypto_assets.warehouse.backup_catalog import (
     missing_grants,
     server_version,
 )
-from crypto_assets.warehouse.backup_manifest import CONFIG, BackupError, DatabaseKind, DatabaseMark, Manifest
-from crypto_assets.warehouse.backup_models import restore_models
+from crypto_assets.warehouse.backup_manifest import CONFIG, BackupError, DatabaseKind, DatabaseMark, Manifest, major_of
+from crypto_assets.warehouse.backup_models import check_models, restore_models
 from crypto_assets.warehouse.backup_place import BackupPlace
 from crypto_assets.warehouse.backup_tools import Tools, find_tools
 from crypto_assets.warehouse.connection import DatabaseMissing, Warehouse, ensure_database
@@ -135,6 +135,8 @@ def restore(place: BackupPlace, name: str, wanted: Restoring, tell: Tell = lambd
     tell("verifying the backup")
     with _at_hand(place, name, wanted.staging) as (manifest, folder):
         _refuse_unfit(manifest, wanted)
+        if wanted.models is not None:
+            check_models(folder)
         databases = [(kind, manifest.databases[kind], url) for kind, url in wanted.targets.items()]
         for _, _, url in databases:
             _refuse_target(url)
@@ -203,7 +205,7 @@ def _refuse_target(url: SecretStr) -> None:
 def _tools(mark: DatabaseMark, warehouse: Warehouse, binaries: Path | None) -> Tools:
     with warehouse.connect() as connection, connection.cursor() as cursor:
         server = server_version(cursor)
-    target, source, program = (int(one.split(".")[0]) for one in (server, mark.server, mark.program))
+    target, source, program = (major_of(one) for one in (server, mark.server, mark.program))
     # A dump speaks the language of the program that wrote it: older servers do not know all of its settings.
     if target < max(source, program):
         raise TargetUnfit(

@@ -25,7 +25,7 @@ from pydantic import SecretStr
 from sqlalchemy import URL, make_url
 
 from crypto_assets.settings import inherited_environment
-from crypto_assets.warehouse.backup_manifest import BackupError
+from crypto_assets.warehouse.backup_manifest import BackupError, major_of
 from crypto_assets.warehouse.postgres_binaries import BinariesMissing, find_binaries
 
 # Where systems put programs of several versions beside each other.
@@ -66,7 +66,7 @@ class Tools:
     @property
     def major(self) -> int:
         """As 18."""
-        return int(re.split(r"\D", self.version)[0])
+        return major_of(self.version)
 
     def dump(self, url: SecretStr, folder: Path, *, snapshot: str, jobs: int, compression: str) -> None:
         """Write a database into a folder that does not exist yet, as the snapshot shows it.

@@ -7,7 +7,8 @@ Nobody is locked out while rows are read, written and proved. A kill before the 
 was, and maybe a file that the next run writes again under the same name. Leaving is one transaction with the entry in
 ops.archived_partitions, and takes a moment's lock as dropping does. Then nobody can write there any more, and the rows, which
 stand aside, are compared with the file once more: had a late row come meanwhile, the file is written anew. Only then are they
-dropped. A kill in between leaves a complete file and the rows aside; `finish_detached` goes on from there.
+dropped. A kill in between leaves a complete file and the rows aside, and so does a backup that reads them;
+`finish_detached` goes on from there.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import structlog
 from psycopg2 import sql
 from sqlalchemy import Table
 
@@ -25,7 +27,18 @@ from crypto_assets.warehouse.detach_file import Archive, FileDamaged, FileMark, 
 from crypto_assets.warehouse.detach_rows import RowsMark, StoredColumn, columns_of, rows_of
 from crypto_assets.warehouse.detached import Entry, entries
 from crypto_assets.warehouse.lease import lease
-from crypto_assets.warehouse.retention import Partition, PartitionBusy, Verdict, drop, patiently
+from crypto_assets.warehouse.retention import (
+    Partition,
+    PartitionBusy,
+    PartitionNeeded,
+    Verdict,
+    ask_again,
+    drop,
+    partitions_of,
+    patiently,
+)
+
+log = structlog.get_logger(__name__)
 
 _SET_ASIDE = "SELECT ops.set_partition_aside(%s::regclass, %s, %s, %s, %s, %s, %s, %s)"
 _DROP_ASIDE = "SELECT ops.drop_aside(%s::regclass, %s, %s)"
@@ -62,7 +75,7 @@ def carry_out(
 
     Raises:
         DatabaseUnreachable: the connection broke; what was done before stays done.
-        ArchiveUnavailable, FileDamaged: a file could not be written, or proved to be another's; its partition stays.
+        ArchiveUnavailable, FileDamaged: as for `detach`.
     """
     done = []
     for one in verdicts:
@@ -77,15 +90,21 @@ def detach(
     """Archive one partition.
 
     Returns:
-        Bytes given back; 0 where another process had taken it out.
+        Bytes given back; 0 where another process had taken it out, and where others read the rows that stand aside, as a
+        backup does: those `finish_detached` drops.
 
     Raises:
         PartitionBusy: others held the table at each of twenty attempts; the partition stays, the file does no harm.
-        FileDamaged: the file does not hold what the partition does; the partition stays.
-        ArchiveUnavailable, DatabaseUnreachable, RetentionRefused: as for `drop`; the partition stays.
+        RetentionRefused: as for `drop`; the partition stays.
+        FileDamaged: the file does not hold what the partition does. Before it has left its table the partition stays; then
+            its rows stand aside, and `finish_detached` goes on with them.
+        ArchiveUnavailable, DatabaseUnreachable: likewise.
     """
     table = partition.table
     with lease(warehouse, f"archive {table.fullname}"):
+        # Whoever held the lease until now may have taken it out.
+        if (partition.name, partition.span) not in {(one.name, one.span) for one in partitions_of(warehouse, table)}:
+            return 0
         named = sql.Identifier(str(table.schema), partition.name)
         written = write_rows(warehouse, archive, table, named, (partition.name, partition.span))
         call = (_SET_ASIDE, (*partition.span, *written.values))
@@ -93,14 +112,16 @@ def detach(
         if number is None:
             return 0
         found = [one for one in entries(warehouse, table.fullname) if one.span == partition.span]
-        return sum(_finish(warehouse, archive, table, one) for one in found if one.number == number)
+        return sum(_finished(warehouse, archive, table, one, sleep) or 0 for one in found if one.number == number)
 
 
-def finish_detached(warehouse: Warehouse, archive: Archive, tables: Sequence[Table]) -> list[Entry]:
+def finish_detached(
+    warehouse: Warehouse, archive: Archive, tables: Sequence[Table], sleep: Callable[[float], None] = time.sleep
+) -> list[Entry]:
     """Go on with what a kill left half done: prove files whose rows still stand aside, and drop those.
 
     Returns:
-        The entries that were finished.
+        The entries that were finished; one whose rows others read, as a backup does, is left to the next round.
 
     Raises:
         ArchiveUnavailable, FileDamaged, DatabaseUnreachable: as for `detach`; the rows stay aside.
@@ -111,8 +132,8 @@ def finish_detached(warehouse: Warehouse, archive: Archive, tables: Sequence[Tab
     for one in left:
         with lease(warehouse, f"archive {one.table}"):
             # Whoever held the lease until now may have been at work on it: then it is done.
-            if one in entries(warehouse, one.table):
-                _finish(warehouse, archive, known[one.table], one)
+            is_left = one in entries(warehouse, one.table)
+            if is_left and _finished(warehouse, archive, known[one.table], one, sleep) is not None:
                 finished.append(one)
     return finished
 
@@ -160,7 +181,20 @@ def mark_of_file(warehouse: Warehouse, archive: Archive, name: str, columns: Seq
     return total
 
 
-def _finish(warehouse: Warehouse, archive: Archive, table: Table, entry: Entry) -> int:
+def _finished(
+    warehouse: Warehouse, archive: Archive, table: Table, entry: Entry, sleep: Callable[[float], None]
+) -> int | None:
+    """Bytes given back; None where others read the rows, which still stand aside."""
+    try:
+        return _finish(warehouse, archive, table, entry, sleep)
+    except PartitionBusy:
+        log.warning(
+            "rows that are archived are read by others; the next round drops them", table=entry.table, aside=entry.aside
+        )
+        return None
+
+
+def _finish(warehouse: Warehouse, archive: Archive, table: Table, entry: Entry, sleep: Callable[[float], None]) -> int:
     """Compare what stands aside with its file, write the file anew where it must be, and drop the rows."""
     aside = sql.Identifier(str(table.schema), str(entry.aside))
     columns = columns_of(warehouse, aside)
@@ -171,7 +205,7 @@ def _finish(warehouse: Warehouse, archive: Archive, table: Table, entry: Entry) 
         patiently(warehouse, table, entry.partition, (_NAME_ANEW, (entry.start, entry.number, *written.values)))
         if entry.file and entry.file != written.file.name:
             archive.remove(entry.file)
-    return patiently(warehouse, table, entry.partition, (_DROP_ASIDE, (entry.start, entry.number))) or 0
+    return patiently(warehouse, table, entry.partition, (_DROP_ASIDE, (entry.start, entry.number)), sleep) or 0
 
 
 def _is_sound(archive: Archive, entry: Entry) -> bool:
@@ -185,11 +219,12 @@ def _is_sound(archive: Archive, entry: Entry) -> bool:
 def _carried_out(warehouse: Warehouse, one: Verdict, archive: Archive, sleep: Callable[[float], None]) -> Verdict:
     try:
         if one.then == "detach":
+            ask_again(warehouse, one.partition, one.guard)
             freed = detach(warehouse, one.partition, archive, sleep)
         else:
-            freed = drop(warehouse, one.partition, sleep)
-    except PartitionBusy as busy:  # one that is read for long is no reason to keep the others
-        return Verdict(one.partition, busy.problem, one.then)
+            freed = drop(warehouse, one.partition, sleep, one.guard)
+    except (PartitionBusy, PartitionNeeded) as error:  # one that stays is no reason to keep the others
+        return Verdict(one.partition, error.problem, one.then)
     return Verdict(one.partition, "", one.then, freed)
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import psycopg2
 from psycopg2 import sql
 from sqlalchemy import Table
 
@@ -27,7 +28,7 @@ from crypto_assets.warehouse.detach_file import Archive, FileDamaged, FileMark
 from crypto_assets.warehouse.detach_rows import Rows, RowsMark, StoredColumn, columns_of, rows_of
 from crypto_assets.warehouse.detached import Entry, entries
 from crypto_assets.warehouse.lease import lease
-from crypto_assets.warehouse.retention import patiently
+from crypto_assets.warehouse.retention import PartitionBusy, patiently
 
 _BEGIN = "SELECT ops.begin_restore(%s::regclass, %s)"
 _END = "SELECT ops.end_restore(%s::regclass, %s)"
@@ -64,9 +65,10 @@ def restore(
         partition: 2024 or 2024-05-01, or the partition's name, as trades_2024.
 
     Raises:
-        NothingArchived: it was never archived, or was dropped; says what there is.
+        NothingArchived: it was never archived, or was dropped, maybe after it had been restored; says what there is.
         FileDamaged: a file is missing, or is not what was written; nothing was restored.
-        PartitionBusy: another changed the table's partitions at each of twenty attempts.
+        PartitionBusy: another changed the table's partitions at each of twenty attempts, or reads its rows, which stand
+            aside until they are in the file alone.
         ArchiveUnavailable, DatabaseUnreachable: the place or the database does not answer.
     """
     with lease(warehouse, f"archive {table.fullname}"):
@@ -74,26 +76,42 @@ def restore(
         wanted = start_of(partition, known)
     here = [one for one in known if one.start == wanted]
     if any(one.outcome == "detached" for one in here):
-        finish_detached(warehouse, archive, [table])
+        finish_detached(warehouse, archive, [table], sleep)
     with lease(warehouse, f"archive {table.fullname}"):
         here = [one for one in entries(warehouse, table.fullname) if one.start == wanted]
+        _refuse_aside(here)
         away = [one for one in here if one.outcome == "archived"]
         if away:
             _load(warehouse, table, away, archive)
             count = patiently(warehouse, table, away[0].partition, (_END, (wanted,)), sleep)
             return Restored(tuple(away), count or 0)
-        if any(one.outcome == "restored" for one in here):
+        if here and here[-1].outcome == "restored":  # the newest: what was restored may have been dropped since
             return Restored((), 0)
-    raise _nothing(table.fullname, partition, known)
+    raise _nothing(table.fullname, partition, known, here)
+
+
+def _refuse_aside(here: Sequence[Entry]) -> None:
+    for one in here:
+        if one.outcome == "detached":
+            raise PartitionBusy(
+                f"The rows of {one.partition} of {one.table} still stand aside, for others read them",
+                way_out="Wait until the backup, or whoever reads them, has finished, and restore it then.",
+            )
 
 
 def _load(warehouse: Warehouse, table: Table, away: Sequence[Entry], archive: Archive) -> None:
     """Check the files and put their rows into a table aside; the newest first, whose rows count."""
     for one in away:
         archive.check(FileMark(str(one.file), int(one.file_bytes or 0), str(one.sha256)))
-    with warehouse.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(_BEGIN, (table_name(table).as_string(connection), away[0].start))
-        row = cursor.fetchone()
+    try:
+        with warehouse.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(_BEGIN, (table_name(table).as_string(connection), away[0].start))
+            row = cursor.fetchone()
+    except psycopg2.errors.LockNotAvailable as error:
+        raise PartitionBusy(
+            f"Others hold {table.fullname}, or read what a killed restore of {away[0].partition} left",
+            way_out="Wait until the backup, or whoever reads it, has finished, and restore it then.",
+        ) from error
     if row is None or row[0] is None:
         raise NothingArchived(f"{away[0].partition} of {table.fullname} was restored by another process meanwhile")
     target = sql.SQL(row[0])  # quoted by PostgreSQL
@@ -145,7 +163,13 @@ def start_of(partition: str, known: Sequence[Entry]) -> datetime | None:
     return fits[0] if fits else None
 
 
-def _nothing(table: str, partition: str, known: Sequence[Entry]) -> NothingArchived:
+def _nothing(table: str, partition: str, known: Sequence[Entry], here: Sequence[Entry]) -> NothingArchived:
+    files = [one.file for one in here if one.file]
+    if files:
+        return NothingArchived(
+            f"{partition[:60]} of {table} was dropped after it had been restored",
+            way_out=f"Its file {files[-1]} still lies in the archive: read it with a tool for Parquet.",
+        )
     there = sorted({one.partition for one in known if one.outcome == "archived"})
     dropped = any(one.outcome == "dropped" and partition in {one.partition, *_labels(one)} for one in known)
     told = "was dropped, and no file holds its rows" if dropped else "is not in the archive"

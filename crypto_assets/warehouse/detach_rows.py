@@ -95,6 +95,7 @@ class Rows:
     def __init__(self, warehouse: Warehouse, connection: dbapi.Connection) -> None:
         self._warehouse = warehouse
         self._connection = connection
+        self._staged: pa.Schema | None = None  # of the temporary table, where there is one
 
     def mark(self, table: sql.Identifier, columns: Sequence[StoredColumn]) -> RowsMark:
         """Count and hash a table's own rows, none of its children's."""
@@ -116,8 +117,15 @@ class Rows:
     def stage(self, batch: pa.RecordBatch, columns: Sequence[StoredColumn]) -> RowsMark:
         """Put a file's rows into the temporary table in place of those before, and count and hash them there."""
         with _told(), self._connection.cursor() as cursor:
-            cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{STAGING}")
-            cursor.adbc_ingest(STAGING, batch, mode="create", temporary=True)
+            # A table made in the same transaction is emptied in place; of one that is dropped, disk and locks are held until
+            # the transaction ends, and that of each batch would add up to the whole partition.
+            if self._staged == batch.schema:
+                cursor.execute(f"TRUNCATE pg_temp.{STAGING}")
+                cursor.adbc_ingest(STAGING, batch, mode="append", temporary=True)
+            else:
+                cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{STAGING}")
+                cursor.adbc_ingest(STAGING, batch, mode="create", temporary=True)
+                self._staged = batch.schema
         values = [_as_stored(one) for one in columns]
         return self._mark(values, sql.SQL("pg_temp.{} AS s").format(sql.Identifier(STAGING)))
 

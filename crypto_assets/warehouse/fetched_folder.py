@@ -1,4 +1,4 @@
-"""A folder of this machine for what is fetched from elsewhere: gone behind its use, at the latest when the next one begins.
+"""A folder of this machine for what is fetched from elsewhere: gone behind its use, or when the next one or a backup begins.
 
 What belongs here: making, locking and removing such folders. What does not: what is fetched into them (backup_place.py).
 
@@ -28,17 +28,35 @@ def folder_for_fetched(staging: Path) -> Iterator[Path]:
     staging.mkdir(parents=True, exist_ok=True, mode=0o700)
     with ExitStack() as held:
         with _locked(staging):  # nobody takes a folder for left between its making and its lock
-            _remove_left(staging)
+            _remove(staging)
             folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=staging))
             held.enter_context(_locked(folder))
         held.callback(shutil.rmtree, folder)
         yield folder
 
 
-def _remove_left(staging: Path) -> None:
-    for folder in staging.glob(f"{_PREFIX}*"):
+def remove_left(staging: Path) -> list[str]:
+    """Remove what killed processes left below `staging`, which need not be there.
+
+    Returns:
+        Names of the folders.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    if not staging.is_dir():
+        return []
+    with _locked(staging):
+        return _remove(staging)
+
+
+def _remove(staging: Path) -> list[str]:
+    removed = []
+    for folder in sorted(staging.glob(f"{_PREFIX}*")):
         with suppress(BlockingIOError), _locked(folder, fcntl.LOCK_NB):  # somebody is at work there
             shutil.rmtree(folder)
+            removed.append(folder.name)
+    return removed
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from crypto_assets.schema.operations import market_polls, provider_limits
 from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.followed import read_followed
 from crypto_assets.warehouse.read import read_frame
 
 _READ = """
@@ -92,9 +93,13 @@ def read_providers(warehouse: Warehouse) -> pd.DataFrame:
 
 
 def read_all_polls(warehouse: Warehouse) -> pd.DataFrame:
-    """ops.market_polls, by its key."""
+    """ops.market_polls, by its key, without those of markets, pools and feeds that are collected no more."""
     keys = market_polls.primary_key.columns
-    return read_frame(warehouse, select(market_polls).order_by(*keys))
+    frame = read_frame(warehouse, select(market_polls).order_by(*keys))
+    with warehouse.connect() as connection, connection.cursor() as cursor:
+        followed = read_followed(cursor)
+    kept = [followed.holds(*key) for key in zip(*(frame[column.name] for column in keys), strict=True)]
+    return frame.loc[kept].reset_index(drop=True)
 
 
 def _storable(text: str) -> str:

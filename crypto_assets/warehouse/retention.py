@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import psycopg2
@@ -37,7 +37,7 @@ _DAY = timedelta(days=1)
 _BOUNDS = re.compile(r"FOR VALUES FROM \('(.+)'\) TO \('(.+)'\)")
 # The session is UTC, and so are the bounds that it shows.
 _PARTITIONS = """
-SELECT c.relname, pg_get_expr(c.relpartbound, c.oid), coalesce(pg_total_relation_size(c.oid), 0)
+SELECT c.relname, coalesce(pg_get_expr(c.relpartbound, c.oid), ''), coalesce(pg_total_relation_size(c.oid), 0)
   FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
  WHERE i.inhparent = %s::regclass AND c.relkind = 'r'
 """
@@ -54,7 +54,11 @@ class RetentionRefused(CryptoAssetsError):
 
 
 class PartitionBusy(CryptoAssetsError):
-    """Others held the table whenever it was tried; the partition stays."""
+    """Others held the table whenever it was tried."""
+
+
+class PartitionNeeded(CryptoAssetsError):
+    """Since it was planned something came that speaks against a partition's going; it stays."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +92,14 @@ class Verdict:
         kept: Why it stays; empty where it goes.
         then: "drop" or "detach", as the policy says.
         freed: Bytes that its going gave back; 0 where it did not go.
+        guard: Asked once more when it is about to go: others were taken out first, and rows may have come meanwhile.
     """
 
     partition: Partition
     kept: str
     then: str = "drop"
     freed: int = 0
+    guard: Guard | None = field(default=None, compare=False, repr=False)
 
     @property
     def goes(self) -> bool:
@@ -179,24 +185,49 @@ def plan(
                 kept = "is a chunk of TimescaleDB, which is compressed where it lies: only drop takes it out"
             else:
                 kept = stays.get((name, one.span), "") or guard(warehouse, one)
-            verdicts.append(Verdict(one, kept, policy.then))
+            verdicts.append(Verdict(one, kept, policy.then, guard=guard))
     return verdicts
 
 
-def drop(warehouse: Warehouse, partition: Partition, sleep: Callable[[float], None] = time.sleep) -> int:
+def drop(
+    warehouse: Warehouse,
+    partition: Partition,
+    sleep: Callable[[float], None] = time.sleep,
+    guard: Guard | None = None,
+) -> int:
     """Drop one partition.
+
+    Args:
+        guard: Asked immediately before each attempt.
 
     Returns:
         Bytes given back; 0 where another process had taken it out.
 
     Raises:
         PartitionBusy: others held the table at each of twenty attempts.
+        PartitionNeeded: the guard speaks against it; the partition stays.
         RetentionRefused: PostgreSQL's own guard says that this is no day or year of ours that is over.
     """
+
+    def ask() -> None:
+        ask_again(warehouse, partition, guard)
+
+    call = (DROP_CHUNKS if partition.is_chunk else _DROP, partition.span)
+    found = patiently(warehouse, partition.table, partition.name, call, sleep, ask)
     if partition.is_chunk:
-        call = (DROP_CHUNKS, partition.span)
-        return partition.size if patiently(warehouse, partition.table, partition.name, call, sleep) else 0
-    return patiently(warehouse, partition.table, partition.name, (_DROP, partition.span), sleep) or 0
+        return partition.size if found else 0
+    return found or 0
+
+
+def ask_again(warehouse: Warehouse, partition: Partition, guard: Guard | None) -> None:
+    """Ask a guard once more.
+
+    Raises:
+        PartitionNeeded: it speaks against the partition's going.
+    """
+    told = guard(warehouse, partition) if guard is not None else ""
+    if told:
+        raise PartitionNeeded(told, way_out="The next round asks again.")
 
 
 def patiently(
@@ -205,12 +236,14 @@ def patiently(
     name: str,
     call: tuple[str, Sequence[object]],
     sleep: Callable[[float], None] = time.sleep,
+    before: Callable[[], None] = lambda: None,
 ) -> int | None:
     """Call a function that locks a table for a moment, in a transaction of its own, until it gets the lock.
 
     Args:
         name: Of the partition, for messages.
         call: The statement, whose first value is the table, and its other values.
+        before: Called before each attempt; what it raises ends them.
 
     Returns:
         What the function gave.
@@ -222,6 +255,7 @@ def patiently(
     for attempt in range(ATTEMPTS):
         if attempt:
             sleep(PAUSE_SECONDS)
+        before()
         try:
             with warehouse.connect() as connection, connection.cursor() as cursor:
                 cursor.execute(statement, (table_name(table).as_string(connection), *values))

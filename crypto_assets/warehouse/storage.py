@@ -29,6 +29,7 @@ GROWTH_DAYS = 30
 _DAY = timedelta(days=1)
 _LOCAL = frozenset({None, "", "localhost", "127.0.0.1", "::1"})
 # Partitions count with the table at the top; a hypertable's chunks inherit likewise. What stands aside is named by itself.
+# What was dropped since the statement began has no size any more: it takes nothing.
 _SIZES = """
 WITH RECURSIVE tree AS (
     SELECT c.oid, c.oid AS top FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -39,10 +40,10 @@ WITH RECURSIVE tree AS (
 )
 SELECT n.nspname || '.' || t.relname,
        coalesce(sum(greatest(c.reltuples, coalesce(s.n_live_tup, 0), 0)) FILTER (WHERE c.relkind = 'r'), 0)::bigint,
-       sum(pg_table_size(c.oid) - coalesce(pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0))::bigint,
-       sum(pg_indexes_size(c.oid))::bigint,
-       sum(coalesce(pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0))::bigint,
-       sum(coalesce(s.n_dead_tup, 0))::bigint,
+       coalesce(sum(pg_table_size(c.oid) - coalesce(pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0)), 0)::bigint,
+       coalesce(sum(pg_indexes_size(c.oid)), 0)::bigint,
+       coalesce(sum(pg_total_relation_size(nullif(c.reltoastrelid, 0))), 0)::bigint,
+       coalesce(sum(s.n_dead_tup), 0)::bigint,
        count(*) FILTER (WHERE c.oid <> t.oid)
   FROM tree JOIN pg_class t ON t.oid = tree.top JOIN pg_namespace n ON n.oid = t.relnamespace
   JOIN pg_class c ON c.oid = tree.oid LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
@@ -63,7 +64,8 @@ SELECT DISTINCT ON (table_name) table_name, sampled_at, table_bytes + index_byte
  WHERE sampled_at > %s AND sampled_at <= %s ORDER BY table_name, sampled_at
 """
 _NEWEST_PART = """
-SELECT pn.nspname || '.' || p.relname, pg_get_expr(c.relpartbound, c.oid), pg_total_relation_size(c.oid)
+SELECT pn.nspname || '.' || p.relname, coalesce(pg_get_expr(c.relpartbound, c.oid), ''),
+       coalesce(pg_total_relation_size(c.oid), 0)
   FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition JOIN pg_class p ON p.oid = i.inhparent
   JOIN pg_namespace pn ON pn.oid = p.relnamespace
  WHERE c.relkind = 'r' AND pn.nspname = ANY (%s)

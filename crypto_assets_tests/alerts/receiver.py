@@ -20,6 +20,7 @@ class Receiver:
     def __init__(self) -> None:
         self.got: list[tuple[str, dict[str, str]]] = []
         self.refused: set[str] = set()
+        self.refusals: list[str] = []
         self.port = 0
 
     def url(self, path: str = "hook") -> str:
@@ -33,6 +34,7 @@ class Receiver:
     async def take(self, request: web.Request) -> web.Response:
         path = request.path.split("/")[1]
         if path in self.refused:
+            self.refusals.append(path)
             return web.Response(status=500)
         self.got.append((path, await request.json()))
         return web.Response()

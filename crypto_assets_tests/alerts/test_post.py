@@ -46,8 +46,9 @@ def test_severities_become_the_kinds_that_services_color(receiver: Receiver, sev
         (f"mailto://someone:{PASSWORD}@example.invalid", "mailto://example.invalid/…"),
         (f"nothing-of-the-kind://{TOKEN}", "nothing-of-the-kind://…"),
         (TOKEN, "?://…"),
+        (f"json://127.0.0.1:99999/{TOKEN}", "json://127.0.0.1/…"),
     ],
-    ids=["json", "discord", "telegram", "mail", "unknown scheme", "no address"],
+    ids=["json", "discord", "telegram", "mail", "unknown scheme", "no address", "no port"],
 )
 def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
     [address] = _post(url).addresses()
@@ -59,11 +60,12 @@ def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
 def test_an_address_that_nobody_knows_or_answers_is_told_and_breaks_nothing(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    urls = [f"nothing-of-the-kind://{TOKEN}", f"json://user:{PASSWORD}@127.0.0.1:9/{TOKEN}", f"slack://{TOKEN}"]
+    urls = [f"nothing-of-the-kind://{TOKEN}", f"json://user:{PASSWORD}@127.0.0.1:9/{TOKEN}", f"slack://{TOKEN}",
+            f"json://user:{PASSWORD}@127.0.0.1:99999/{TOKEN}"]  # fmt: skip
     before = [(one.level, one.propagate, one.handlers) for one in map(logging.getLogger, ("apprise", "urllib3"))]
     with caplog.at_level(logging.DEBUG):
         deliveries = [address.send(MESSAGE) for address in _post(" ".join(urls)).addresses()]
-    assert [one.is_taken for one in deliveries] == [False, False, False]
+    assert [one.is_taken for one in deliveries] == [False] * 4
     assert all(one.why for one in deliveries)
     assert deliveries[1].why.endswith("sending JSON notification to ***.")  # apprise names the host
     told = f"{deliveries!r} {caplog.text} {capfd.readouterr()}"

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +12,8 @@ from pydantic import SecretStr
 from crypto_assets.alerts import memory
 from crypto_assets.alerts.alert import ARBITRAGE, FAILED_CHECK, FAILED_RUN, Alert, Kind, Severity, kind_of, readable
 from crypto_assets.alerts.memory import Due
-from crypto_assets.alerts.post import AlertPost
-from crypto_assets.alerts.rounds import Round, grouped, message_of, tell
+from crypto_assets.alerts.post import Address, AlertPost, Delivery, Message
+from crypto_assets.alerts.rounds import Round, by_lack, grouped, message_of, tell
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.universe_operations import AlertRules
 from crypto_assets.warehouse.connection import Warehouse
@@ -133,9 +134,9 @@ def test_an_address_that_fails_is_tried_again_alone_and_counted(warehouse: Wareh
     _see(warehouse, NOW, _alert("a"))
     for minutes in (0, 1):
         done = _tell(warehouse, receiver, NOW + minutes * MINUTE, "first", "second")
-        assert (done.messages, len(done.failed), done.waiting) == (0, 1, 1)
+        assert (done.messages, len(done.failed), done.waiting) == (1 - minutes, 1, 1)
     row = _row(warehouse, "a")
-    assert (row["failed_deliveries"], row["times_told"]) == (2, 0)
+    assert (row["failed_deliveries"], row["times_told"]) == (2, 1)
     assert list(row["taken_by"]) == ["1 json"]  # type: ignore[call-overload]  # an array of text
     receiver.refused.clear()
     assert _tell(warehouse, receiver, NOW + 2 * MINUTE, "first", "second").messages == 1
@@ -143,6 +144,91 @@ def test_an_address_that_fails_is_tried_again_alone_and_counted(warehouse: Wareh
     secrets = f"{done!r} {_all(warehouse)}"
     assert TOKEN not in secrets
     assert PASSWORD not in secrets
+
+
+def _both(warehouse: Warehouse, receiver: Receiver, now: datetime, *found: Alert, rules: AlertRules = RULES) -> Round:
+    """A minute with two addresses, of which the second refuses."""
+    receiver.refused.add("dead")
+    _see(warehouse, now, *found)
+    return _tell(warehouse, receiver, now, "well", "dead", rules=rules)
+
+
+def test_a_dead_address_is_asked_once_a_round_and_keeps_nothing_from_the_others(
+    warehouse: Warehouse, receiver: Receiver
+) -> None:
+    rules, found = AlertRules(most_an_hour=20), [_alert(f"{number}") for number in range(8)]
+    done = _both(warehouse, receiver, NOW, *found, rules=rules)
+    assert receiver.titles("well") == [f"crypto_assets: {number} failed" for number in range(8)]
+    assert receiver.refusals == ["dead"]
+    assert (done.messages, done.told, len(done.failed), done.waiting) == (8, 8, 1, 8)
+    done = _both(warehouse, receiver, NOW + MINUTE, *found, _alert("new"), rules=rules)
+    assert receiver.titles("well")[8:] == ["crypto_assets: new failed"]  # alone, and first
+    assert receiver.refusals == ["dead"] * 2
+    receiver.refused.clear()
+    done = _tell(warehouse, receiver, NOW + 2 * MINUTE, "well", "dead", rules=rules)
+    assert (done.told, done.waiting, done.failed) == (9, 0, [])
+    assert sorted(receiver.titles("dead")) == sorted(receiver.titles("well"))
+    with warehouse.connect() as connection:  # a message counts once, however late an address takes it
+        assert memory.sent_since(connection, NOW - HOUR) == 9
+
+
+def test_reminders_and_ends_reach_an_address_while_another_is_dead(warehouse: Warehouse, receiver: Receiver) -> None:
+    for now in (NOW, NOW + MINUTE, NOW + 12 * HOUR, NOW + 12 * HOUR + MINUTE):
+        _both(warehouse, receiver, now, _alert("a"))
+    assert receiver.titles("well") == ["crypto_assets: a failed"] * 2
+    for minutes in (2, 3):
+        _both(warehouse, receiver, NOW + 12 * HOUR + minutes * MINUTE)
+    assert receiver.titles("well")[2:] == ["crypto_assets: over: a failed"]
+    for minutes in (4, 5):  # it is back before the dead one heard that it was over
+        _both(warehouse, receiver, NOW + 12 * HOUR + minutes * MINUTE, _alert("a"))
+    assert receiver.titles("well")[3:] == ["crypto_assets: a failed"]
+    _both(warehouse, receiver, NOW + 13 * HOUR)
+    for now in (NOW + 14 * HOUR, NOW + 30 * HOUR):  # an end is told once, however old it is
+        _both(warehouse, receiver, now)
+    assert receiver.titles("well")[4:] == ["crypto_assets: over: a failed"]
+    receiver.refused.clear()
+    _tell(warehouse, receiver, NOW + 31 * HOUR, "well", "dead")
+    assert receiver.titles("dead") == ["crypto_assets: over: a failed"]
+    assert _tell(warehouse, receiver, NOW + 32 * HOUR, "well", "dead") == Round()
+
+
+def test_the_limit_holds_and_a_summary_repeats_nothing_while_an_address_is_dead(
+    warehouse: Warehouse, receiver: Receiver
+) -> None:
+    old = [_alert(f"{number}") for number in range(5)]
+    _both(warehouse, receiver, NOW, *old)
+    assert receiver.titles("well") == ["crypto_assets: 0 failed", "crypto_assets: 1 failed", "crypto_assets: 3 alerts"]
+    for minutes in (1, 2):
+        done = _both(warehouse, receiver, NOW + minutes * MINUTE, *old, _alert("5"))
+        assert (done.messages, done.waiting) == (0, 6)  # three an hour
+    _both(warehouse, receiver, NOW + HOUR + MINUTE, *old, _alert("5"))
+    assert receiver.titles("well")[3:] == ["crypto_assets: 5 failed"]
+
+
+def test_an_address_that_is_named_no_more_holds_nothing_up(warehouse: Warehouse, receiver: Receiver) -> None:
+    _both(warehouse, receiver, NOW, _alert("a"))
+    assert _tell(warehouse, receiver, NOW + MINUTE, "well") == Round()
+    assert list(_row(warehouse, "a")["taken_by"]) == []  # type: ignore[call-overload]  # an array of text
+    assert receiver.titles("well") == ["crypto_assets: a failed"]
+
+
+def test_an_address_that_cannot_even_be_asked_is_a_failure_of_its_own(
+    warehouse: Warehouse, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = Address.send
+
+    def broken(address: Address, message: Message) -> Delivery:
+        if "broken" in address.secret.get_secret_value():
+            raise ValueError(TOKEN)
+        return send(address, message)
+
+    monkeypatch.setattr(Address, "send", broken)
+    _see(warehouse, NOW, _alert("a"))
+    for minutes in (0, 1):
+        done = _tell(warehouse, receiver, NOW + minutes * MINUTE, "well", "broken")
+        assert done.failed == [Delivery("2 json", "sending failed with ValueError")]
+    assert receiver.titles("well") == ["crypto_assets: a failed"]
+    assert _row(warehouse, "a")["claimed_at"] is pd.NaT
 
 
 def test_a_claim_keeps_others_away_and_ends_with_a_process_that_was_killed(
@@ -207,6 +293,13 @@ def test_messages_hold_every_alert_once_and_are_never_too_many(count: int, free:
     assert len(groups) <= max(0, free)
     assert [one for group in groups for one in group] == (due if free > 0 else [])
     assert all(groups)
+
+
+def test_addresses_that_lack_the_same_are_told_together_and_who_is_up_to_date_first() -> None:
+    dead, one, other, done = (Address(place, SecretStr(f"json://127.0.0.1/{place}")) for place in range(1, 5))
+    old = replace(DUE, subject="old", taken_by=frozenset({one.name, other.name, done.name}))
+    new = replace(DUE, subject="new", taken_by=frozenset({done.name}))
+    assert by_lack([dead, one, other, done], [old, new]) == [([one, other], (new,)), ([dead], (old, new))]
 
 
 @given(st.text(max_size=2000))

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -107,7 +108,8 @@ def test_json_is_for_machines(run: Run) -> None:
     assert manifest["row_hash"]["sha256"] == one["row_hash"]
     assert manifest["question"]["horizons"] == [1, 4, 24, 168]
     found = json.loads(run("dataset", "verify", "momentum-2024", "--files-only", "--json").stdout)
-    assert (found["state"], found["differences"], found["damaged"]) == ("verified", [], [])
+    assert (found["state"], found["differences"], found["damaged"]) == ("verified", [], [])  # as the example left it
+    assert found["rebuilt_hash"] == ""
 
 
 def test_what_differs_is_a_table_and_exit_code_1(run: Run, shared_warehouse: Warehouse) -> None:
@@ -127,8 +129,47 @@ def test_what_differs_is_a_table_and_exit_code_1(run: Run, shared_warehouse: War
     )
     assert re.search(r"│ binance SOL/USDT │ return_1 +│ +2 │ 2024-01-02 05:00 │", found.output)
     assert "small differs: 3 values in 2 columns of markets" in found.output
-    assert run("dataset", "verify", "small", "--files-only").exit_code == 0
+    files = run("dataset", "verify", "small", "--files-only")
+    assert files.exit_code == 1  # nothing was rebuilt, so that the rows are not equal all of a sudden
+    assert (
+        "every file is what was written; nothing was rebuilt, and its rows differed when they last were."
+        in files.output
+    )
+    told_of = json.loads(run("dataset", "verify", "small", "--files-only", "--json").stdout)
+    assert (told_of["state"], told_of["damaged"], told_of["rebuilt_hash"]) == ("differs", [], "")
     assert run("dataset", "delete", "small", "--yes").output.strip() == "small is deleted."
+
+
+def test_whole_files_of_a_set_that_was_never_rebuilt_are_no_failure_and_no_proof(run: Run) -> None:
+    run(
+        "dataset", "create", "fresh", "--from", "2024-01-02", "--to", "2024-01-03", "--markets", "ETH/USDT", "--columns",
+        "close", "--labels", "none",
+    )  # fmt: skip
+    files = run("dataset", "verify", "fresh", "--files-only")
+    assert files.exit_code == 0
+    assert "nothing was rebuilt, and its rows are not verified." in files.output
+    assert json.loads(run("dataset", "verify", "fresh", "--files-only", "--json").stdout)["state"] == "created"
+
+
+def test_a_set_whose_folder_is_gone_is_listed_as_damaged(run: Run) -> None:
+    run(
+        "dataset", "create", "gone", "--from", "2024-01-02", "--to", "2024-01-03", "--markets", "ETH/USDT", "--columns",
+        "close", "--labels", "none",
+    )  # fmt: skip
+    assert run("dataset", "verify", "gone").exit_code == 0
+    [one] = [
+        one for one in json.loads(run("dataset", "list", "--json").stdout)["training_sets"] if one["name"] == "gone"
+    ]
+    assert one["state"] == "verified"
+    shutil.rmtree(one["place"])
+    refused = run("dataset", "verify", "gone")
+    assert isinstance(refused.exception, CryptoAssetsError)
+    assert "manifest.json of the training set gone is missing" in refused.exception.problem
+    [one] = [
+        one for one in json.loads(run("dataset", "list", "--json").stdout)["training_sets"] if one["name"] == "gone"
+    ]
+    assert one["state"] == "damaged"
+    assert run("dataset", "delete", "gone", "--yes").exit_code == 0
 
 
 @pytest.mark.parametrize(

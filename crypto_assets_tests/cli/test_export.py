@@ -13,7 +13,7 @@ from crypto_assets.cli.main import app
 from crypto_assets.errors import CryptoAssetsError
 from crypto_assets.exports.writers import FileFormat
 from crypto_assets.warehouse.connection import Warehouse
-from crypto_assets_tests.exports.stage import put_trades
+from crypto_assets_tests.exports.stage import does, put_trades
 from crypto_assets_tests.markets import START, store, walk, without
 
 UNIVERSE = "history_from: 2024-01-01\nvenues: {binance: {markets: [BTC/USDT]}}\n"
@@ -91,6 +91,48 @@ def test_a_file_that_cannot_be_written_is_told_and_fails_the_command(run: Run, w
     told = _said(run("trades"), 1)
     assert "failed: A value of market.trades.price does not fit decimal128(38, 20)" in told
     assert "nothing is stored of it" in _said(run("news"))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "words", "problem", "hint"),
+    [
+        ("bars", ("--venue", "binanse"), "Nothing is stored of bars of the venue 'binanse'", "Did you mean binance?"),
+        ("bars", ("--venue", "binance", "--venue", "kraken"), "of the venue 'kraken', and no file is of it", "status"),
+        ("bars", ("--market", "BTC/USD", "--to", "here"), "of the market 'BTC/USD'", "status"),
+        ("bars", ("--timeframe", "15", "--to", "here"), "of the timeframe '15'", "Did you mean 15m?"),
+        ("bars", ("--format", "qlib", "--timeframe", "1m", "--to", "here"), "of the timeframe '1m'", "status"),
+        ("bars", ("--format", "qlib", "--venue", "binanse"), "of the venue 'binanse'", "binance?"),
+        ("instruments", ("--venue", "binance"), "Nothing is stored of instruments of the venue 'binance'", "status"),
+        ("bars", ("--verify", "--venue", "binanse"), "of the venue 'binanse', and no file is of it", "binance?"),
+        ("bars", ("--verify", "--from", "2030-01-01"), "bars is chosen, and nothing is stored", "Choose other times"),
+    ],
+)
+def test_a_name_of_which_nothing_is_known_is_a_slip_and_no_success(
+    run: Run, warehouse: Warehouse, tmp_path: Path, dataset: str, words: tuple[str, ...], problem: str, hint: str
+) -> None:
+    store(warehouse, walk(24), "BTC/USDT")
+    words = tuple(str(tmp_path / "here") if word == "here" else word for word in words)
+    if "--verify" in words:
+        _said(run("bars"))
+    with pytest.raises(CryptoAssetsError) as error:
+        _said(run(dataset, *words))
+    assert problem in error.value.problem
+    assert hint in error.value.way_out
+    assert ("Did you mean" in error.value.way_out) is hint.endswith("?")
+    assert not (tmp_path / "here").exists()
+
+
+def test_a_name_of_which_something_is_known_may_have_nothing_now(
+    run: Run, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    store(warehouse, walk(24), "BTC/USDT")
+    _said(run("bars", "--market", "BTC/USDT", "--timeframe", "1h"))
+    told = _said(run("bars", "--venue", "binance", "--from", "2030-01-01", "--to", str(tmp_path / "later")))
+    assert "bars: nothing is stored of it; no file was written." in told
+    does(warehouse, "DELETE FROM market.ohlcv")
+    chosen = ("bars", "--venue", "binance", "--market", "BTC/USDT", "--timeframe", "1h")
+    assert "gone from the database, kept" in _said(run(*chosen))
+    assert "bars: 1 files, 24 rows" in _said(run(*chosen, "--verify"))
 
 
 @pytest.mark.parametrize(

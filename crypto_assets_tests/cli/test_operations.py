@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from crypto_assets.cli.doctor_operations import operation_examinations
 from crypto_assets.cli.status_operations import print_operations
 from crypto_assets.errors import CryptoAssetsError
+from crypto_assets.scale_out import workers
 from crypto_assets.settings import Settings
 from crypto_assets.universe import Universe, parse_universe
 from crypto_assets.warehouse.backup_log import FAILED, SUCCEEDED, BackupNote, write_note
@@ -106,8 +107,28 @@ def test_a_broker_that_is_away_is_told_by_status_and_doctor(
     pytest.importorskip("dagster_celery", reason="the extra [celery] is not installed")
     away = settings.model_copy(update={"broker_url": SecretStr("redis://:canary@127.0.0.1:1/1")})
     found = dict(_found(away, warehouse, _universe()))
-    assert found["workers"].startswith("NO Redis at 127.0.0.1:1 is away")
+    for name in ("broker", "workers"):
+        assert found[name].startswith("NO Redis at 127.0.0.1:1 is away")
     print_operations(away, warehouse, None, NOW)
     said = capsys.readouterr().out
     assert "Redis at 127.0.0.1:1 is away" in _states(said)
     assert "canary" not in said
+
+
+def test_a_broker_that_may_not_be_used_is_not_asked(settings: Settings, warehouse: Warehouse) -> None:
+    pytest.importorskip("dagster_celery", reason="the extra [celery] is not installed")
+    remote = settings.model_copy(update={"broker_url": SecretStr("redis://:canary@192.0.2.1:6379/1")})
+    found = dict(_found(remote, warehouse, _universe()))
+    for name in ("broker", "workers"):
+        assert found[name].startswith("NO The broker 192.0.2.1:6379/1 is not on this machine")
+
+
+def test_too_few_places_are_told_by_status_and_doctor(
+    settings: Settings, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(workers, "find_workers", lambda _: [workers.CeleryWorker("first@a", 1, 2, ("runs",))])
+    named = settings.model_copy(update={"broker_url": SecretStr("redis://127.0.0.1:1/1")})
+    told = "1 answers, 1 of 2 runs at work, and max_concurrent_runs is 10"
+    assert dict(_found(named, warehouse, _universe()))["workers"].startswith(f"NO {told}")
+    print_operations(named, warehouse, None, NOW)
+    assert told in _states(capsys.readouterr().out)

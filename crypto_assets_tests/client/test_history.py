@@ -29,6 +29,7 @@ from crypto_assets.client.rendering import RowsAwayWarning
 from crypto_assets.warehouse.connection import DatabaseUnreachable, Warehouse
 from crypto_assets.warehouse.detached import SpanAway
 from crypto_assets_tests.client.world import HOUR, JANUARY, fill
+from crypto_assets_tests.datasets.features.ml_features.outside import DAY, put_macro, put_metric, put_moods
 from crypto_assets_tests.markets import store, walk
 
 
@@ -103,12 +104,46 @@ def test_the_other_methods_ask_their_tables(client: Client) -> None:
     assert client.tickers("okx", "BTC/USDT")["last"].tolist() == [100.5]
     assert client.labels("binance", horizons=[4])["forward_return"].tolist() == [0.04, -0.04]
     assert client.predictions("gas_4h", start=JANUARY + HOUR)["level_now"].tolist() == [21.0, 22.0]
-    assert client.scores("lexicon", "BTC")["score"].tolist() == [-0.5, 0.5]
+    assert client.scores("crypto-lexicon", "BTC")["score"].tolist() == [-0.5, 0.5]
     assert client.rows("sentiment/scores", {"label": ["positive"]})["news_id"].tolist() == ["2" * 64]
-    empty = [client.instruments(), client.indicators(), client.features(), client.outcomes(), client.macro(start="2024-01-01"),
-             client.onchain(end=date(2024, 1, 1)), client.network_fees(),
+    empty = [client.instruments(), client.indicators(), client.features(), client.outcomes(), client.macro(),
+             client.onchain(), client.network_fees(),
              client.pools(), client.pool_bars()]  # fmt: skip
     assert [len(frame) for frame in empty] == [0] * 9
+
+
+def test_days_are_of_their_midnight(warehouse: Warehouse) -> None:
+    days = [date(2024, 1, day) for day in (30, 31)]
+    known = JANUARY + 40 * DAY
+    put_metric(warehouse, "BTC", "active_addresses", [(day, known, 1.0) for day in days])
+    put_macro(warehouse, "DGS10", "Daily", [(day, day, known, 4.0) for day in days])
+    put_moods(warehouse, [(day, known, 50.0) for day in days])
+    with connect(warehouse.url) as client:
+
+        def told(**choice: str | date) -> list[list[int]]:
+            """The days of January that each table answers with."""
+            frames = (
+                client.onchain("BTC", **choice)["observed_on"],  # type: ignore[arg-type]
+                client.macro("DGS10", **choice)["period_on"],  # type: ignore[arg-type]
+                client.rows("sentiment/fear_greed", **choice)["observed_on"],  # type: ignore[arg-type]
+            )
+            return [[pd.Timestamp(day).day for day in frame] for frame in frames]
+
+        for end in (
+            "2024-01-31",
+            date(2024, 1, 31),
+            "2024-01-31T00:00",
+            "2024-01-30T00:00:01",
+            "2024-01-31T02:00+02:00",
+        ):
+            assert told(end=end) == [[30]] * 3, end
+        for end in ("2024-01-31T12:00", "2024-02-01", "2024-01-31T00:00:00.000001"):
+            assert told(end=end) == [[30, 31]] * 3, end
+        for start in ("2024-01-31", date(2024, 1, 31), "2024-01-30T12:00", "2024-01-30T00:00:00.000001"):
+            assert told(start=start) == [[31]] * 3, start
+        assert told(start="2024-01-31T12:00") == [[]] * 3
+        assert told(start="2024-01-30T12:00", end="2024-01-31T12:00") == [[31]] * 3
+        assert told(end="9999-12-31T12:00") == [[30, 31]] * 3  # there is no day to round up to
 
 
 def test_gaps_are_told_where_they_overlap_the_span(client: Client) -> None:
@@ -177,6 +212,9 @@ def test_derived_tables_have_no_past_and_say_so(client: Client, ask: Callable[..
         (lambda client: client.rows("market/ohlc"), DatasetUnknown, "Did you mean market/ohlcv"),
         (lambda client: client.rows("../etc/passwd"), DatasetUnknown, "There are dex/dexes"),
         (lambda client: client.catalog("market"), DatasetUnknown, "market/"),
+        (lambda client: client.coverage("market/ohvlc"), DatasetUnknown, "Did you mean market/ohlcv"),
+        (lambda client: client.coverage(states="mising"), QuestionRefused, "Did you mean missing?"),
+        (lambda client: client.coverage(states=["missing", "x"]), QuestionRefused, "There are missing, venue_quiet"),
         (lambda client: client.bars(start="yesterday"), MomentUnclear, "no ISO 8601 time"),
         (lambda client: client.bars(end=datetime(2024, 1, 1)), MomentUnclear, "without a time zone"),  # noqa: DTZ001
         (lambda client: client.bars("binance", []), QuestionRefused, "An empty list of names"),
@@ -186,6 +224,7 @@ def test_derived_tables_have_no_past_and_say_so(client: Client, ask: Callable[..
         (lambda client: client.latest_bar("binance", "BTC\0", "1h"), QuestionRefused, "is no name"),
         (lambda client: client.watch(int, "mexc"), QuestionRefused, "is no kind of value"),  # type: ignore[type-var]
         (lambda client: client.watch(LatestQuote, "mexcc"), NameUnknown, "Did you mean mexc?"),
+        (lambda client: client.watch(LatestQuote, "mexc", "BTC/USDT", "x"), QuestionRefused, "named by venue, symbol, and 3"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )  # fmt: skip

@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from crypto_assets import connect
@@ -22,14 +23,17 @@ from crypto_assets.client import (
     LatestScore,
     LatestTicker,
     LatestValue,
+    NameUnknown,
     watching,
 )
+from crypto_assets.client.rendering import Source
 from crypto_assets.latest import asking
+from crypto_assets.latest.asking import LatestReader
 from crypto_assets.latest.telling import LatestValues
 from crypto_assets.latest.values import key, microseconds
 from crypto_assets.stream.snapshots import SECOND
 from crypto_assets.stream.storing import Store
-from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.connection import DatabaseUnreachable, Warehouse
 from crypto_assets.warehouse.server_address import free_port
 from crypto_assets_tests.client.world import BOOK, HOUR, JANUARY, SEEN, fill
 from crypto_assets_tests.latest.making import now, one_of_each, quote
@@ -44,7 +48,7 @@ ASKED: dict[str, Callable[[Client], Found[LatestValue] | None]] = {
     "ticker": lambda client: client.latest_ticker("gate", "ETH/USDT"),  # type: ignore[dict-item, return-value]
     "bar": lambda client: client.latest_bar("binance", "BTC/USDT", "1h"),  # type: ignore[dict-item, return-value]
     "prediction": lambda client: client.latest_prediction("gas_4h", "ethereum", "base_fee"),  # type: ignore[dict-item, return-value]
-    "score": lambda client: client.latest_score("lexicon", "BTC"),  # type: ignore[dict-item, return-value]
+    "score": lambda client: client.latest_score("crypto-lexicon", "BTC"),  # type: ignore[dict-item, return-value]
 }
 
 
@@ -79,7 +83,7 @@ def test_what_postgresql_holds_is_the_same_kind_of_value(filled: Warehouse) -> N
             client.latest_bar("binance", "BTC/USDT", "1h"),
             client.latest_prediction("gas_4h", "ethereum", "base_fee"),
         )
-        score = client.latest_score("lexicon", "BTC")
+        score = client.latest_score("crypto-lexicon", "BTC")
     assert best is not None
     assert (best.value.bid_price, best.value.ask_quantity, best.value.snapshot_at) == (
         "100.10",
@@ -263,6 +267,32 @@ def test_a_redis_that_dies_is_followed_by_postgresql_and_by_itself_again(
     [fallen_back] = [found for found in heard if found.value.at_us == second + 60 * SECOND]
     assert fallen_back.origin == "postgres"
     assert "is away" in fallen_back.why
+
+
+def test_redis_is_followed_while_postgresql_is_away(redis: RedisServer) -> None:
+    away = Source(Warehouse(SecretStr(f"postgresql://nobody@127.0.0.1:{free_port()}/none")))
+    value = quote(at=now())
+    with structlog.testing.capture_logs() as lines, LatestReader(redis.url, "live") as reader:
+        following = watching.Follower(away, reader, LatestQuote, ()).values(PATIENCE)
+        heard: list[Found[LatestQuote]] = []
+        thread = threading.Thread(target=lambda: heard.append(next(following)))
+        thread.start()
+        with closing(redis.direct()) as direct:
+            _until(lambda: direct.pubsub_numsub("crypto_assets:live:quote")[0][1])
+        tell(redis, value)
+        thread.join(PATIENCE)
+        # When the time is over nobody is asked any more, and where both are away it is said.
+        assert [*watching.Follower(away, reader, LatestQuote, ()).values(0.05)] == []
+    assert [(found.value, found.origin) for found in heard] == [(value, "redis")]
+    assert {line["log_level"] for line in lines} == {"warning"}
+    assert "stored before Redis was listened to" in lines[0]["event"]
+    with pytest.raises(DatabaseUnreachable):
+        next(watching.Follower(away, LatestReader(SecretStr(NOWHERE), "live"), LatestQuote, ()).values(PATIENCE))
+
+
+def test_a_name_may_have_the_same_part_twice(filled: Warehouse) -> None:
+    with connect(filled.url) as client, pytest.raises(NameUnknown, match="of domain 'gas_4h'"):
+        client.watch(LatestPrediction, "gas_4h", "gas_4h")
 
 
 def _until(holds: Callable[[], object]) -> None:

@@ -88,7 +88,7 @@ def _trades_labels_and_scores(warehouse: Warehouse) -> None:
         upsert(
             connection, scores,
             {
-                "news_id": np.array(["1" * 64, "2" * 64], dtype=object), "asset": "BTC", "model_id": "lexicon",
+                "news_id": np.array(["1" * 64, "2" * 64], dtype=object), "asset": "BTC", "model_id": "crypto-lexicon",
                 "model_version": "1", "label": np.array(["negative", "positive"], dtype=object),
                 "score": np.array([-0.5, 0.5]), "p_negative": np.array([0.5, 0.25]), "p_neutral": np.array([0.25, 0.25]),
                 "p_positive": np.array([0.25, 0.5]), "title_key": "0" * 64, "news_known_at": hours, "scored_at": hours,

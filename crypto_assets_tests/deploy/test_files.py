@@ -151,17 +151,66 @@ def test_files_that_are_mounted_exist(compose: Document) -> None:
     assert "deploy/secrets/" in (ROOT / ".gitignore").read_text().split()
 
 
-def test_the_charts_queue_is_the_one_of_dagster_yaml() -> None:
+def test_what_a_setting_names_is_mounted_wherever_it_is_set_and_belongs_to_who_writes_there(compose: Document) -> None:
+    image = (DEPLOY / "Dockerfile").read_text()
+    everywhere = dict(re.findall(rf"({ENV_PREFIX}\w+)=(/\S+)", image))
+    folders, asked = _made_folders(image), 0
+    for name, one in compose["services"].items():
+        if not one["image"].startswith("${IMAGE"):
+            continue
+        mounted = {str(volume).split(":")[1]: str(volume).split(":")[0] for volume in one["volumes"]}
+        for setting, path in (everywhere | one["environment"]).items():
+            if not str(path).startswith("/") or path == "/run/secrets":  # where Docker puts secrets
+                continue
+            asked += 1
+            [place] = [place for place in mounted if path == place or path.startswith(f"{place}/")]
+            if not mounted[place].startswith("."):  # a volume begins with the owner that the folder has in the image
+                assert place in folders, f"{name}: {setting}"
+                assert mounted[place] in compose["volumes"]
+    assert asked == 7 * 4, "home, universe, watchlist, backups"
+
+
+def _made_folders(image: str) -> set[str]:
+    """Folders that the image makes for the user that it runs as."""
+    [user] = re.findall(r"^USER (\d+):\d+$", image, re.M)
+    [name] = re.findall(rf"useradd --uid {user} .* (\S+) \\$", image, re.M)
+    [folders] = re.findall(rf"install -d -o {name} -g {name} -m 0750 (.+)$", image, re.M)
+    return set(folders.split())
+
+
+def test_the_charts_instance_is_the_one_of_dagster_yaml() -> None:
     here = yaml.safe_load((ROOT / "dagster.yaml").read_text())
-    chart = yaml.safe_load((DEPLOY / "helm" / "values.yaml").read_text())["dagsterDaemon"]
-    queue = chart["runCoordinator"]["config"]["queuedRunCoordinator"]
-    assert queue["maxConcurrentRuns"] == here["concurrency"]["runs"]["max_concurrent_runs"]
-    assert queue["tagConcurrencyLimits"] == here["concurrency"]["runs"]["tag_concurrency_limits"]
-    assert queue["dequeueIntervalSeconds"] == here["run_queue"]["dequeue_interval_seconds"]
+    values = yaml.safe_load((DEPLOY / "helm" / "values.yaml").read_text())
+    chart, more = values["dagsterDaemon"], values["additionalInstanceConfig"]
+    assert more == {"concurrency": here["concurrency"], "run_queue": here["run_queue"]}
+    # Dagster refuses both at once: bounds of the coordinator and pools.
+    assert chart["runCoordinator"] == {"enabled": False}
     assert chart["runRetries"] == {"enabled": True, "maxRetries": here["run_retries"]["max_retries"]}
-    monitoring = here["run_monitoring"]
-    assert chart["runMonitoring"]["startTimeoutSeconds"] == monitoring["start_timeout_seconds"]
-    assert chart["runMonitoring"]["pollIntervalSeconds"] == monitoring["poll_interval_seconds"]
+    told = {
+        re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name): one for name, one in chart["runMonitoring"].items()
+    }
+    assert told == here["run_monitoring"]
+    assert values["retention"]["schedule"]["purgeAfterDays"] == here["retention"]["schedule"]["purge_after_days"]
+    assert values["retention"]["sensor"]["purgeAfterDays"] == here["retention"]["sensor"]["purge_after_days"]
+
+
+def test_what_has_no_login_answers_only_who_may_read(documents: list[Document]) -> None:
+    policies = {one["metadata"]["name"]: one["spec"] for one in documents if one["kind"] == "NetworkPolicy"}
+    values = yaml.safe_load((DEPLOY / "helm" / "values.yaml").read_text())
+    labels = {
+        "crypto-assets-dashboard": ({"app.kubernetes.io/name": "crypto-assets-dashboard"}, 3001),
+        "crypto-assets-webserver": ({"component": "dagster-webserver"}, values["dagsterWebserver"]["service"]["port"]),
+    }
+    may_read = {"matchLabels": {"crypto-assets/may-read": "true"}}
+    for name, (pods, port) in labels.items():
+        assert policies[name]["podSelector"] == {"matchLabels": pods}
+        assert policies[name]["policyTypes"] == ["Ingress"]
+        assert policies[name]["ingress"] == [
+            {
+                "from": [{"podSelector": may_read}, {"namespaceSelector": may_read}],
+                "ports": [{"port": port, "protocol": "TCP"}],
+            }
+        ]
 
 
 def test_pods_are_held_back(documents: list[Document]) -> None:

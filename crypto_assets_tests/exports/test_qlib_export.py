@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from crypto_assets.datasets.features.ml_features.table import ml_features
 from crypto_assets.exports import qlib_folder
 from crypto_assets.exports.catalog import exported
 from crypto_assets.exports.export import export
+from crypto_assets.exports.manifest import Entry, ManifestUnusable, read_manifest
 from crypto_assets.exports.place import Place, PlaceUnusable
 from crypto_assets.exports.qlib_names import NotForQlib, frequency_of, instrument_of, market_of
 from crypto_assets.exports.qlib_series import BAR_FIELDS
@@ -46,6 +48,12 @@ INSERT INTO market.instruments (venue, symbol, valid_from, venue_symbol, base, q
   '2024-01-02T06:00Z', NULL, 'test', now())
 """
 
+GAP = """
+INSERT INTO quality.coverage (dataset, venue, symbol, timeframe, gap_start, gap_end, state, evidence) VALUES
+ ('market/ohlcv', 'binance', 'ETH/USDT', '1h', '2024-01-01T22:00Z', '2024-01-02T02:00Z', 'venue_outage', '{}'),
+ ('market/ohlcv', 'binance', 'BTC/USDT', '1h', '2024-01-05T22:00Z', '2024-01-06T02:00Z', 'venue_outage', '{}')
+"""
+
 
 def _days(bars: Bars) -> Bars:
     """Bars of days out of bars of hours; the first hour of each is enough."""
@@ -61,6 +69,13 @@ def stored(warehouse: Warehouse) -> Warehouse:
     store(warehouse, walk(7, seed=2, start=START + 5 * HOUR, timeframe="1m"), "ETH/USDT", timeframe="1m")
     does(warehouse, LISTED)
     return warehouse
+
+
+def _named(folder: Path) -> Mapping[str, Entry]:
+    """What the manifest names."""
+    manifest = read_manifest(Place(str(folder)))
+    assert manifest is not None
+    return manifest.files
 
 
 def _field(folder: Path, instrument: str, name: str, frequency: str = "60min") -> tuple[int, NDArray[np.float32]]:
@@ -158,12 +173,46 @@ def test_what_is_gone_stays_in_calendar_and_list_until_it_is_pruned(stored: Ware
     folder = tmp_path / "qlib" / "bars"
     told = outcomes(run(stored, "bars", tmp_path, QLIB))
     assert told["BINANCE.BTC_USDT/day"] == "gone from the database, kept"
+    assert {name for name, entry in _named(folder).items() if entry.gone} == {
+        "BINANCE.BTC_USDT/60min", "BINANCE.BTC_USDT/day",
+    }  # fmt: skip
     assert len((folder / "calendars" / "60min.txt").read_text().splitlines()) == 72
     assert "BTC" in (folder / "instruments" / "all.txt").read_text()
     told = outcomes(run(stored, "bars", tmp_path, QLIB, prune=True))
     assert told["BINANCE.BTC_USDT/day"] == "gone from the database, removed"
     assert "BTC" not in (folder / "instruments" / "all.txt").read_text()
     assert not list((folder / "features").glob(f"{BTC}/*"))
+    assert set(_named(folder)) == {"BINANCE.ETH_USDT/1min", "BINANCE.ETH_USDT/60min"}
+    assert not verify(stored, exported("bars"), Selection(), target(tmp_path, QLIB)).problems
+    run(stored, "bars", tmp_path, QLIB)
+    assert "BTC" not in (folder / "instruments" / "all.txt").read_text()
+
+
+def test_what_has_come_back_as_it_was_is_no_longer_gone(stored: Warehouse, tmp_path: Path) -> None:
+    run(stored, "bars", tmp_path, QLIB)
+    does(stored, "CREATE TABLE public.aside AS SELECT * FROM market.ohlcv; DELETE FROM market.ohlcv")
+    run(stored, "bars", tmp_path, QLIB)
+    folder = tmp_path / "qlib" / "bars"
+    assert all(entry.gone for entry in _named(folder).values())
+    does(stored, "INSERT INTO market.ohlcv SELECT * FROM public.aside; DROP TABLE public.aside")
+    assert set(outcomes(run(stored, "bars", tmp_path, QLIB)).values()) == {"unchanged"}
+    assert not any(entry.gone for entry in _named(folder).values())
+
+
+def test_the_ledger_of_qlibs_bars_is_in_qlibs_folder_and_another_choice_is_refused_before_the_work(
+    stored: Warehouse, tmp_path: Path
+) -> None:
+    does(stored, GAP)
+    run(stored, "bars", tmp_path)  # all markets as Parquet, with their ledger
+    chosen = Selection(markets=("ETH/USDT",))
+    [ledger] = run(stored, "bars", tmp_path, QLIB, chosen).beside
+    assert Path(ledger.place) == tmp_path / "qlib" / "parquet" / "coverage"
+    assert [one.rows for one in ledger.files] == [1]
+    assert set(outcomes(run(stored, "bars", tmp_path, QLIB, chosen)).values()) == {"unchanged"}
+    run(stored, "coverage", tmp_path / "other", selection=chosen)
+    with pytest.raises(ManifestUnusable, match="coverage holds an export of markets ETH/USDT, not of all"):
+        run(stored, "bars", tmp_path / "other")
+    assert not (tmp_path / "other" / "parquet" / "bars").exists()
 
 
 def test_features_stand_beside_prices_in_a_folder_of_their_own(stored: Warehouse, tmp_path: Path) -> None:

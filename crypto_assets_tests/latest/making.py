@@ -48,7 +48,7 @@ def one_of_each() -> list[LatestQuote | LatestBook | LatestTicker | LatestBar | 
             level_now=20.0, yhat=0.1, q10=-0.1, q90=0.3, baseline=0.0, baseline_name="zero_change", is_out_of_sample=True,
         ),
         LatestScore(
-            **times, scorer="lexicon", asset="BTC", model_version="1", news_id="ab" * 32, label="positive", score=0.6,
+            **times, scorer="crypto-lexicon", asset="BTC", model_version="1", news_id="ab" * 32, label="positive", score=0.6,
             p_negative=0.1, p_neutral=0.2, p_positive=0.7,
         ),
     ]  # fmt: skip

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from urllib.parse import quote as quoted_but_slashes
@@ -233,6 +233,50 @@ def test_a_value_that_cannot_be_made_ends_nothing(redis: RedisServer) -> None:
         assert teller.close()
     assert [line["event"] for line in lines] == ["latest values could not be told"]
     assert len(redis.keys()) == 1
+    assert teller.counters.dropped == 1
+
+
+def test_a_batch_that_cannot_be_made_takes_no_other_of_its_round_with_it(redis: RedisServer) -> None:
+    is_waiting, may_go_on = threading.Event(), threading.Event()
+
+    def held() -> Iterator[LatestQuote]:
+        is_waiting.set()
+        may_go_on.wait(PATIENCE)
+        yield quote("A/USDT")
+
+    def broken() -> Iterator[LatestQuote]:
+        yield quote("B/USDT")
+        raise ZeroDivisionError("of a test")
+
+    teller = Teller(redis.url, "live")
+    with structlog.testing.capture_logs() as lines:
+        teller.put(held())
+        assert is_waiting.wait(PATIENCE)
+        for batch in (broken(), [quote("C/USDT")], [quote("D/USDT")]):  # the next round has all of them
+            teller.put(batch)
+        may_go_on.set()
+        assert teller.close(PATIENCE)
+    assert redis.keys() == [f"{CHANNEL_QUOTE}:mexc:{one}/USDT" for one in "ABCD"]
+    assert [(line["event"], line["log_level"]) for line in lines] == [("latest values could not be told", "error")]
+    assert (teller.counters.values, teller.counters.dropped) == (4, 1)
+
+
+def test_a_value_that_cannot_be_written_is_dropped_alone(redis: RedisServer) -> None:
+    """Its text cannot be made, or its key: a lone half of a character, which no encoding of text has."""
+    odd = [quote("X/USDT", bid=object()), quote("\ud800/USDT")]  # type: ignore[arg-type]
+    teller = Teller(redis.url, "live")
+    with structlog.testing.capture_logs() as lines:
+        teller.put([odd[0], quote("A/USDT"), odd[1]])
+        eventually(lambda: teller.counters.values == 1)
+        teller.put([quote("B/USDT")])
+        assert teller.close(PATIENCE)
+        alone = Teller(redis.url, "live")
+        alone.put([odd[0]])  # where nothing is left, nothing is called
+        assert alone.close(PATIENCE)
+    assert redis.keys() == [f"{CHANNEL_QUOTE}:mexc:{one}/USDT" for one in "AB"]
+    assert len(lines) == 3
+    assert (teller.counters.values, teller.counters.dropped, teller.counters.calls) == (2, 2, 2)
+    assert (alone.counters.dropped, alone.counters.calls) == (1, 0)
 
 
 def test_without_a_redis_nothing_happens_and_no_driver_is_loaded() -> None:

@@ -42,7 +42,7 @@ def test_every_kind_has_its_channel_and_names_its_values() -> None:
         "crypto_assets:live:ticker:gate:ETH/USDT",
         "crypto_assets:live:bar:binance:BTC/USDT:1h",
         "crypto_assets:live:prediction:gas_4h:ethereum:base_fee",
-        "crypto_assets:live:score:lexicon:BTC",
+        "crypto_assets:live:score:crypto-lexicon:BTC",
     ]
 
 

@@ -1,16 +1,19 @@
 """The report and its pictures: what they show of ledger and scores."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import dagster as dg
 import pandas as pd
 
 from crypto_assets.datasets.market.ohlcv.table import DATASET, ohlcv
 from crypto_assets.quality.coverage import TICK, SeriesKey, count_gaps, observe, write_changes
 from crypto_assets.quality.gaps import Evidence, Gap, State
 from crypto_assets.quality.heat_map import COLORS, coverage_map, shown_window
-from crypto_assets.quality.report import CheckResult, QualityReport, age_text, blocks, to_html, to_json
+from crypto_assets.quality.report import CheckResult, QualityReport, age_text, blocks, gather, to_html, to_json
 from crypto_assets.schema.plots import heat_map_svg
 from crypto_assets.universe import Scoring
 from crypto_assets.warehouse.collected import mark_collected
@@ -146,6 +149,31 @@ def test_the_page_lets_a_pools_address_break() -> None:
             _report(), scores=_scores().assign(dataset=PRICES.dataset, venue="solana", symbol=POOL, timeframe="12h")
         )
     )
+
+
+def test_a_venue_that_holds_hides_no_failure_of_another(warehouse: Warehouse, tmp_path: Path) -> None:
+    key = dg.AssetKey(["market", "ohlcv"])
+
+    @dg.asset(
+        key=key,
+        partitions_def=dg.StaticPartitionsDefinition(["2026-03-01|gate", "2026-03-01|mexc"]),
+        check_specs=[dg.AssetCheckSpec("is_whole", asset=key), dg.AssetCheckSpec("never_ran", asset=key)],
+    )
+    def bars(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        yield dg.MaterializeResult()
+        is_mexc = context.partition_key.endswith("mexc")
+        yield dg.AssetCheckResult(passed=is_mexc, check_name="is_whole", description=context.partition_key)
+
+    definitions = dg.Definitions([bars])
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        for partition in ("2026-03-01|gate", "2026-03-01|mexc"):
+            dg.materialize([bars], instance=instance, partition_key=partition, raise_on_error=False)
+        found = gather(definitions, instance, warehouse, Scoring())
+        assert [(one.check, one.passed, one.told) for one in found.checks] == [
+            ("is_whole", False, "2026-03-01|gate"),
+            ("never_ran", None, "never run"),
+        ]
+        assert found.has_errors
 
 
 def _gap(start: datetime, end: datetime) -> Gap:

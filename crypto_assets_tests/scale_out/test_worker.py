@@ -17,21 +17,26 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
 from dagster._core.launcher import LaunchRunContext, WorkerStatus
+from dagster._grpc.types import ExecuteRunArgs
+from dagster._serdes import pack_value
 from pydantic import SecretStr
 
 from crypto_assets.cli.environment import Environment
 from crypto_assets.sandbox.faults import Fault
 from crypto_assets.sandbox.process import SandboxProcess
 from crypto_assets.settings import Settings, inherited_environment
+from crypto_assets.warehouse.connection import DatabaseUnreachable, Warehouse
 from crypto_assets.warehouse.server_address import ServerAddress
 from crypto_assets_tests.scale_out.conftest import PASSWORD
 
 redis = pytest.importorskip("redis", reason="the extra [celery] is not installed")
 pytest.importorskip("dagster_celery", reason="the extra [celery] is not installed")
 from crypto_assets.scale_out import launcher as launcher_module  # noqa: E402 - needs the extra
+from crypto_assets.scale_out import pulse as pulse_module  # noqa: E402
+from crypto_assets.scale_out import worker as worker_module  # noqa: E402
 from crypto_assets.scale_out.broker import broker_of  # noqa: E402
 from crypto_assets.scale_out.launcher import CeleryRuns  # noqa: E402
-from crypto_assets.scale_out.workers import NobodyWorks, told_workers  # noqa: E402
+from crypto_assets.scale_out.workers import NobodyWorks, TooFewPlaces, told_workers  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 UNIVERSE = """
@@ -107,7 +112,7 @@ def test_a_run_goes_through_the_queue_and_a_killed_worker_is_noticed(
         # Nobody has taken it yet: it lies in the profile's part of Redis, as JSON that holds no password.
         first = _launch(instance, job, "2026-02-01|binance")
         with pytest.raises(NobodyWorks, match=r"No worker answers over 127\.0\.0\.1"):
-            told_workers(broker_of(settings))
+            told_workers(broker_of(settings), 1)
         keys = [key.decode() for key in queue.keys("*")]
         assert keys
         assert all(key.startswith("crypto_assets:sandbox:celery:") for key in keys), keys
@@ -132,7 +137,9 @@ def test_a_run_goes_through_the_queue_and_a_killed_worker_is_noticed(
             sandbox.set_faults([Fault(kind="latency", seconds=2)])
             second = _launch(instance, job, "2026-01-01|binance")
             _until(lambda: _status(instance, second) == dg.DagsterRunStatus.STARTED, worker, log)
-            assert told_workers(broker_of(settings)) == "1 answers, 1 of 1 runs at work"
+            assert told_workers(broker_of(settings), 1) == "1 answers, 1 of 1 runs at work"
+            with pytest.raises(TooFewPlaces, match="1 of 1 runs at work, and max_concurrent_runs is 10"):
+                told_workers(broker_of(settings), 10)
             run = instance.get_run_by_id(second)
             assert run is not None
             assert launcher.check_run_worker_health(run).status == WorkerStatus.RUNNING
@@ -148,6 +155,34 @@ def test_a_run_goes_through_the_queue_and_a_killed_worker_is_noticed(
     said = log.read_text()
     assert PASSWORD not in said
     assert os.environ["CRYPTO_ASSETS_DAGSTER_URL"].split(":")[2].split("@")[0] not in said
+
+
+def test_a_run_is_begun_only_when_its_database_answers(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = ReconstructableRepository.for_file(
+        str(ROOT / "crypto_assets" / "definitions.py"), "defs", working_directory=str(ROOT)
+    )
+    origin = repository.get_reconstructable_job("collect_ohlcv").get_python_origin()
+    task = worker_module._seen_at_work(warehouse)()  # an application would know the launcher's of the test before
+    answers = iter([DatabaseUnreachable("away"), DatabaseUnreachable("away"), None])
+    did: list[str] = []
+
+    def check(_: Warehouse) -> str:
+        error = next(answers)
+        did.append("looked")
+        if error is not None:
+            raise error
+        return "18"
+
+    def get() -> None:
+        did.append("began")
+        raise InterruptedError
+
+    monkeypatch.setattr(pulse_module, "_ASK_SECONDS", 0.01)
+    monkeypatch.setattr(Warehouse, "check", check)
+    monkeypatch.setattr(dg.DagsterInstance, "get", get)
+    with pytest.raises(InterruptedError):
+        task(pack_value(ExecuteRunArgs(origin, "0f6d", None)))
+    assert did == ["looked", "looked", "looked", "began"]
 
 
 def _body(message: str) -> str:

@@ -233,7 +233,10 @@ def test_what_goes_in_time_is_said(shared_warehouse: Warehouse, tmp_path: Path) 
     )
     universe = world.universe().model_copy(update={"retention": rules})
     shelf = world.shelf(tmp_path)
-    made = create(shared_warehouse, universe, shelf, world.asked("perishable", **FEW))
+    create(shared_warehouse, universe, shelf, world.asked("of-prices", **FEW))
+    assert open_set(shelf, "of-prices", shared_warehouse).manifest.perishable == {}  # it has nothing of trades
+    flow = {**FEW, "columns": ["close", "order_flow_imbalance"]}
+    made = create(shared_warehouse, universe, shelf, world.asked("perishable", **flow))
     assert made.perishable == {"market.trade_bars": "goes 90 days after it came (detach)"}
     found = verify(shared_warehouse, open_set(shelf, "perishable", shared_warehouse), files_only=True)
     assert found.notices == [
@@ -252,7 +255,8 @@ def test_whole_files_are_no_word_on_rows_that_came_out_otherwise(warehouse: Ware
         ("damaged", "created"),
     ):
         catalog.mark(warehouse, "looked-at", SetState(before))
-        assert verify(warehouse, chosen, files_only=True).damaged == []
+        found = verify(warehouse, chosen, files_only=True)
+        assert (found.state, found.damaged, found.rebuilt_hash) == (after, [], "")
         assert catalog.listed(warehouse, "looked-at").state == after
 
 

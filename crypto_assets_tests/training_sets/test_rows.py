@@ -24,11 +24,12 @@ from crypto_assets.forecasting.artefacts import Store
 from crypto_assets.forecasting.frame import SeriesName
 from crypto_assets.training_sets import verify as module
 from crypto_assets.training_sets.catalog import listed, named_by
-from crypto_assets.training_sets.columns import NOT_REBUILT, SOURCE_TABLES
+from crypto_assets.training_sets.columns import NOT_REBUILT
 from crypto_assets.training_sets.create import create
 from crypto_assets.training_sets.learning import history_of, refuse_unfit, train_on
 from crypto_assets.training_sets.loading import open_set
 from crypto_assets.training_sets.refusals import SetRefused
+from crypto_assets.training_sets.sources import tables_of
 from crypto_assets.training_sets.verify import ROWS, verify
 from crypto_assets.training_sets.writing import Step
 from crypto_assets.warehouse.connection import Warehouse
@@ -103,8 +104,9 @@ def test_it_is_verified_after_late_revisions_of_everything(frozen: Frozen, monke
             "SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE tgfoid = 'audit.keep_revision()'::regprocedure"
         )
         kept = {name for (name,) in cursor.fetchall()} | {"audit.revisions"}
-    assert set(SOURCE_TABLES) <= kept
-    assert read & kept <= set(SOURCE_TABLES)
+    sources = set(tables_of(frozen.manifest.question.columns))
+    assert sources <= kept
+    assert read & kept <= sources
     # Which series were ever collected only adds markets that have no bar at the moment; the catalog is no source.
     lost = read - kept - {"ops.training_sets", "ops.archived_partitions"}
     assert lost == {"ops.collected_ranges", "dex.pool_lives", "market.arbitrage_opportunities"}

@@ -13,10 +13,12 @@ from crypto_assets.warehouse.backup_manifest import (
     BackupAltered,
     BackupError,
     BackupMissing,
+    DatabaseMark,
     FileMark,
     Manifest,
     differences,
     is_name,
+    major_of,
     manifest_bytes,
     name_of,
     parse_manifest,
@@ -86,6 +88,33 @@ def test_a_manifest_of_another_shape_is_refused(manifest: Manifest, change: dict
     content = json.dumps(json.loads(manifest_bytes(manifest)) | change).encode()
     with pytest.raises(BackupError, match="none that this version reads"):
         parse_manifest(named(content), content)
+
+
+@pytest.mark.parametrize(
+    ("version", "major"), [("18.6", 18), ("18beta1", 18), ("19devel", 19), ("15", 15), ("9.6.24", 9), ("18rc1", 18)]
+)
+def test_a_version_of_any_kind_tells_its_number(manifest: Manifest, version: str, major: int) -> None:
+    assert major_of(version) == major
+    content = _of_version(manifest, version)
+    assert parse_manifest(named(content), content).databases["data"].server == version
+
+
+@pytest.mark.parametrize("version", ["", "beta", "-1", "x18", "18 beta", "1234567890", "१८", "18\n"])
+def test_what_is_no_version_is_refused(manifest: Manifest, version: str) -> None:
+    content = _of_version(manifest, version)
+    with pytest.raises(BackupError, match="none that this version reads"):
+        parse_manifest(named(content), content)
+    if not version[:1].isascii() or not version[:1].isdigit():
+        with pytest.raises(BackupError, match="Expected a version of PostgreSQL"):
+            major_of(version)
+
+
+def _of_version(manifest: Manifest, version: str) -> bytes:
+    mark = DatabaseMark.model_construct(
+        database="d", server=version, program=version, snapshot_at=manifest.started_at, seconds=0, tables=(), migrations=(),
+        extensions=(), roles=(), grants=(), default_grants=(), database_grants=(), public_rights=None,
+    )  # fmt: skip
+    return manifest_bytes(manifest.model_copy(update={"databases": {"data": mark}}))
 
 
 @given(content=st.binary() | st.just(b"[" * 100_000) | st.just(b"null") | st.just(b'"\\ud800"'))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crypto_assets.warehouse.fetched_folder import folder_for_fetched
+from crypto_assets.warehouse.fetched_folder import folder_for_fetched, remove_left
 
 PATIENCE_SECONDS = 60
 FETCHES = """
@@ -39,6 +39,7 @@ def test_those_of_killed_processes_are_removed_and_those_at_work_stay(tmp_path: 
         assert time.monotonic() < deadline
         time.sleep(0.01)
     [left] = staging.iterdir()
+    assert remove_left(staging) == []
     with folder_for_fetched(staging) as folder:
         assert {left, folder} == set(staging.iterdir())  # it is at work
     child.kill()
@@ -46,3 +47,11 @@ def test_those_of_killed_processes_are_removed_and_those_at_work_stay(tmp_path: 
     assert [path.name for path in left.iterdir()] == ["dump"]
     with folder_for_fetched(staging) as folder:
         assert [folder] == list(staging.iterdir())
+
+
+def test_they_can_be_removed_without_a_fetch(tmp_path: Path) -> None:
+    assert remove_left(tmp_path / "never") == []
+    for name in ("fetched-1", "fetched-2", "mine"):
+        (tmp_path / name / "below").mkdir(parents=True)
+    assert remove_left(tmp_path) == ["fetched-1", "fetched-2"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]

@@ -68,6 +68,11 @@ def test_all_polls_come_by_dataset_venue_and_symbol(warehouse: Warehouse) -> Non
     assert list(frame[["dataset", "venue", "symbol"]].itertuples(index=False, name=None)) == sorted(keys)
 
 
+def test_where_nothing_was_polled_there_are_columns_and_no_rows(warehouse: Warehouse) -> None:
+    frame = read_all_polls(warehouse)
+    assert (len(frame), list(frame.columns[:3])) == (0, ["dataset", "venue", "symbol"])
+
+
 def test_providers_that_rest_are_named_with_the_end_of_their_rest(warehouse: Warehouse) -> None:
     for name, status in (
         ("okx", BreakerStatus(BreakerState.OPEN, 5, 600, "down")),

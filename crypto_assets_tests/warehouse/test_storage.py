@@ -1,12 +1,18 @@
 """Sizes are PostgreSQL's, partitions count with their table, and growth follows from samples or partitions."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
+from psycopg2.extensions import connection as Connection  # noqa: N812 - a class under a function's name
 from pydantic import SecretStr
 
+from crypto_assets.datasets.market.tickers.table import tickers
 from crypto_assets.warehouse.connection import Warehouse
+from crypto_assets.warehouse.retention import partitions_of
 from crypto_assets.warehouse.storage import KEPT_DAYS, Disk, Storage, TableStorage, disk_of, storage_of, take_sample
 from crypto_assets_tests.datasets.market.book_ticker_hours.quotes import Second, at, every_second, held, put_quotes
 
@@ -88,6 +94,30 @@ def test_a_sample_a_day_is_kept_and_old_ones_are_not(stored: Warehouse) -> None:
         ("2026-03-10", count)
     ]
     assert held(stored, SAMPLED) == [(_quotes(stored).total_bytes,)]
+
+
+class DroppedMeanwhile(Warehouse):
+    """A database in which two tables are dropped just after a statement has begun that sees them."""
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        there = Warehouse(self.url)
+        held(there, "SELECT ops.ensure_year_partition('market.tickers', '2026-01-01Z'), 1")
+        held(there, "CREATE TABLE IF NOT EXISTS ops.fleeting (i integer PRIMARY KEY); SELECT 1")
+        with super().connect() as connection, connection.cursor() as cursor:
+            connection.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ)
+            cursor.execute("SELECT 1")
+            held(there, "DROP TABLE ops.fleeting, market.tickers_2026; SELECT 1")
+            yield connection
+
+
+def test_a_table_that_is_dropped_meanwhile_takes_nothing(stored: Warehouse) -> None:
+    dropping = DroppedMeanwhile(stored.url)
+    found = {one.table: one for one in storage_of(dropping, NOW).tables}
+    assert (found["ops.fleeting"].total_bytes, found["ops.fleeting"].growth_bytes) == (0, None)
+    assert "market.tickers" in found
+    assert take_sample(dropping, NOW) == len(found)
+    assert [one.label for one in partitions_of(dropping, tickers)] == []
 
 
 def test_the_disk_is_that_under_the_servers_data_and_unknown_elsewhere(stored: Warehouse) -> None:

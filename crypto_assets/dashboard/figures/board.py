@@ -13,7 +13,7 @@ from crypto_assets.dashboard.figures.collection import Collection, read_collecti
 from crypto_assets.dashboard.figures.forecasts import Forecasts, read_forecasts
 from crypto_assets.dashboard.figures.freshness import Freshness, read_freshness
 from crypto_assets.dashboard.figures.quality import Holes, Scores, read_holes, read_scores
-from crypto_assets.dashboard.figures.quotes import NewestQuote, read_quotes
+from crypto_assets.dashboard.figures.quotes import NewestQuote, SilentVenue, read_quotes, read_silent
 from crypto_assets.dashboard.figures.runs import CheckState, Dagster, read_checks, read_runs
 from crypto_assets.dashboard.figures.safekeeping import Safekeeping, read_safekeeping
 from crypto_assets.dashboard.figures.storage import Storage, read_storage
@@ -39,6 +39,7 @@ class Figures:
         self.holes: Kept[list[Holes]] = _kept(warehouse, read_holes, _SOON)
         self.storage: Kept[Storage] = _kept(warehouse, read_storage, _LATER)
         self.quotes: Kept[Sequence[NewestQuote]] = _kept(warehouse, read_quotes, _LIVE)
+        self.silent: Kept[list[SilentVenue]] = _kept(warehouse, read_silent, _SOON)
         self.forecasts: Kept[Forecasts] = _kept(warehouse, read_forecasts, _LATER)
         self.safekeeping: Kept[Safekeeping] = _kept(warehouse, read_safekeeping, _SOON)
         self.runs: Kept[Dagster] | None = _kept(dagster, read_runs, _SOON) if dagster else None

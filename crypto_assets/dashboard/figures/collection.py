@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class under a function's name
 
+from crypto_assets.warehouse.followed import read_followed
+
 _PROVIDERS = """
 SELECT provider, breaker, failures, requests, throttled, latency_ms / 1000 FROM ops.provider_limits ORDER BY provider
 """
 _POLLS = """
-SELECT dataset, venue, count(*), count(*) FILTER (WHERE due_at < now()), count(*) FILTER (WHERE failures > 0),
-       coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE due_at < now())), 0)::float8
-  FROM ops.market_polls GROUP BY dataset, venue ORDER BY dataset, venue
+SELECT dataset, venue, symbol, failures > 0, greatest(extract(epoch FROM now() - due_at), 0)::float8
+  FROM ops.market_polls ORDER BY dataset, venue
 """
 _PROGRESS = """
 SELECT dataset, venue, count(*), extract(epoch FROM max(updated_at))::float8
@@ -103,8 +104,7 @@ def read_collection(cursor: Cursor) -> Collection:
     """How collecting goes now."""
     cursor.execute(_PROVIDERS)
     providers = [Provider(*row) for row in cursor.fetchall()]
-    cursor.execute(_POLLS)
-    polls = [Polls(*row) for row in cursor.fetchall()]
+    polls = _polls(cursor)
     cursor.execute(_PROGRESS)
     progress = [Progress(*row) for row in cursor.fetchall()]
     cursor.execute(_QUARANTINE)
@@ -112,3 +112,24 @@ def read_collection(cursor: Cursor) -> Collection:
 
 
 __all__ = ["Collection", "Polls", "Progress", "Provider", "Refused", "read_collection"]
+
+
+def _polls(cursor: Cursor) -> list[Polls]:
+    """Of what is collected now: what was taken out would be overdue for ever."""
+    followed = read_followed(cursor)
+    cursor.execute(_POLLS)
+    grouped: dict[tuple[str, str], list[tuple[bool, float]]] = {}
+    for dataset, venue, symbol, is_failing, overdue_seconds in cursor.fetchall():
+        if followed.holds(dataset, venue, symbol):
+            grouped.setdefault((dataset, venue), []).append((is_failing, overdue_seconds))
+    return [
+        Polls(
+            dataset,
+            venue,
+            markets=len(of),
+            overdue=sum(seconds > 0 for _, seconds in of),
+            failing=sum(is_failing for is_failing, _ in of),
+            longest_overdue_seconds=max(seconds for _, seconds in of),
+        )
+        for (dataset, venue), of in grouped.items()
+    ]

@@ -1,4 +1,4 @@
-"""How much is stored: bytes and rows by table, size and connections of the database.
+"""How much is stored: bytes and rows by table, size of the database, connections of the server.
 
 What belongs here: the questions and their rows. What does not: how long anything is kept (warehouse/retention.py).
 """
@@ -23,8 +23,12 @@ _DATABASE = """
 SELECT pg_database_size(current_database())::float8, current_setting('max_connections')::integer,
        current_setting('server_version')
 """
+# Of all databases, for the server takes so many of all together. Of other users' sessions a plain user, as the reader is, is
+# told the database alone: they are 'other', and a worker of the server that is at work in a database counts with them.
 _CONNECTIONS = """
-SELECT coalesce(state, 'other'), count(*) FROM pg_stat_activity WHERE datname = current_database() GROUP BY 1 ORDER BY 1
+SELECT coalesce(state, 'other'), count(*) FROM pg_stat_activity
+ WHERE backend_type = 'client backend' OR (backend_type IS NULL AND datid IS NOT NULL)
+ GROUP BY 1 ORDER BY 1
 """
 SCHEMAS = ("audit", "dex", "features", "macro", "market", "models", "onchain", "ops", "quality", "sentiment")
 
@@ -45,7 +49,7 @@ class Storage:
 
     Args:
         tables: Those of our schemas, by name.
-        connections: Sessions by state: active, idle and so on.
+        connections: Sessions of the server, of all its databases, by state: active, idle and so on; other where it is not told.
         most_connections: That the server takes, of all its databases.
     """
 

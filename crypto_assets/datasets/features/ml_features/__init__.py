@@ -2,9 +2,10 @@
 
 A row is one bar of one market; its columns are the features of every feature set (catalog.py), scaled as declared, and the
 version of the declarations and code that made it.
-Source: market.ohlcv, through indicators, the same market on other venues and the other markets of the venue; market.trade_bars
-and market.order_books; dex.pools, dex.pool_lives and dex.pool_trades for currencies that tokens stand for (universe.yaml);
-macro.observations; onchain.metrics and onchain.network_fees; sentiment.scores and sentiment.fear_greed.
+Source: market.ohlcv, through indicators, the same market on other venues and the other markets of the venue;
+market.trade_bars, market.order_books and market.book_ticker_hours; dex.pools, dex.pool_lives, dex.pool_trades and dex.watchlist
+for currencies that tokens stand for (universe.yaml); macro.observations; onchain.metrics and onchain.network_fees;
+sentiment.scores and sentiment.fear_greed.
 Grain: venue, symbol, timeframe, opened_at; cut month × venue. By default the 1h bars; universe.yaml names others.
 Known at the close of the bar: decisions are made then. Every input row had `known_at` at or before that moment, and one older
 than its input's bound counts as unknown. Scaling looks back over a window, never over the whole sample.
