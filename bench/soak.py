@@ -57,17 +57,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--no-rest", action="store_true", help="do not wait for the next round of bars, to try the bench"
     )
+    parser.add_argument(
+        "--ask",
+        action="store_true",
+        help="ask for the last bars by `crypto-assets backfill` in place of waiting for their round",
+    )
     asked = parser.parse_args(arguments)
     console = Console(width=170)
     with platform(asked.seed) as here:
-        figures = _soak(here, asked.minutes * 60, asked.seed, console, rests=not asked.no_rest)
+        figures = _soak(here, asked.minutes * 60, asked.seed, console, rests=not asked.no_rest, asks=asked.ask)
     missed = [figure.name.strip() for figure in figures if not figure.holds]
     console.print(table_of(figures))
     console.print(f"Missed: {'; '.join(missed)}" if missed else "Every bound of these held.", highlight=False)
     return int(bool(missed))
 
 
-def _soak(here: Platform, lasting: float, seed: int, console: Console, *, rests: bool) -> list[Figure]:
+def _soak(here: Platform, lasting: float, seed: int, console: Console, *, rests: bool, asks: bool) -> list[Figure]:
     load = os.getloadavg()[0]
     here.start()
     course = Course(datetime.now(UTC))
@@ -82,10 +87,12 @@ def _soak(here: Platform, lasting: float, seed: int, console: Console, *, rests:
     here.sandbox.clear_faults()
     here.sandbox.clear_stream_faults()
     faulty_until = datetime.now(UTC)
-    rest = until_next_round(faulty_until).total_seconds() if rests else 120.0
-    console.print(f"Faults ended; {rest / 60:.0f} minutes of rest, until the next round of bars.")
+    rest = until_next_round(faulty_until).total_seconds() if rests and not asks else 120.0
+    console.print(f"Faults ended; {rest / 60:.0f} minutes of rest{'' if asks else ', until the next round of bars'}.")
     for _ in _ticks(rest):
         _look(here, course)
+    if asks:
+        here.collect(faulty_from - timedelta(days=HISTORY_DAYS))
     stopped_at = datetime.now(UTC)
     sandbox_asked = sum(here.sandbox.requests().values())
     code = here.stop()

@@ -90,6 +90,12 @@ class Platform:
                         found.setdefault(_role(one[0], process), []).append(process)
         return found
 
+    def collect(self, start: datetime) -> None:
+        """Ask for the bars of these days until now, and wait for them, as people do."""
+        command = [sys.executable, "-m", "crypto_assets.cli.main", "backfill", "--from", f"{start:%Y-%m-%d}"]
+        with self.log.open("ab") as log:
+            subprocess.run(command, env=dict(self.environment), cwd=_CHECKOUT, stdout=log, stderr=log, check=True)
+
     def kill_a_run(self, dice: random.Random) -> str:
         """kill -9 of the worker of one run that is at work; what it was, empty where there is none, or not yet."""
         return self._kill("run worker", dice) if dice.random() < _STRUCK_AT_ONCE else ""
