@@ -7,7 +7,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from crypto_assets.backup_automation import back_up_everything, backup_is_recent, backup_schedules, judge, whole
+from crypto_assets.backup_automation import (
+    back_up_everything,
+    backup_is_recent,
+    backup_schedules,
+    judge,
+    save_everything,
+    whole,
+)
 from crypto_assets.definitions import build_definitions
 from crypto_assets.resources import Backups, UniverseFile, backups_of
 from crypto_assets.settings import Settings
@@ -111,8 +118,13 @@ def test_the_job_saves_both_databases_and_tells_of_each_table(settings: Settings
         job = definitions.resolve_job_def("back_up")
         assert settings.warehouse_url
         warehouse = Warehouse(settings.warehouse_url)
-        with lease(warehouse, "backup"):  # another one is at work: nothing is broken, and a later try goes through
-            assert not job.execute_in_process(raise_on_error=False).success
+        with lease(warehouse, "backup"), pytest.raises(dg.Failure, match="Another process is making a backup"):
+            # By itself, for the job would try again a minute later: nothing is broken, and a later try goes through.
+            save_everything(
+                dg.build_op_context(),
+                universe_file=UniverseFile(settings.universe_file, warehouse),
+                backups=backups_of(settings),
+            )
         result = job.execute_in_process()
     [event] = [one for one in result.all_node_events if one.event_type_value == "STEP_OUTPUT"]
     metadata = event.step_output_data.metadata

@@ -107,7 +107,7 @@ class _watched_arguments:  # noqa: N801 - read as a with statement
                     self.seen.add(" ".join(one.cmdline()))
                 except psutil.Error:  # it ended meanwhile
                     continue
-            time.sleep(0.05)
+            time.sleep(0.15)  # a command lives for seconds, and looking takes a processor
 
 
 def _dumps(environment: Mapping[str, str]) -> dict[str, bytes]:
