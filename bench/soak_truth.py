@@ -39,6 +39,7 @@ EXPLAINED: Mapping[str, str] = {
     r"|could not connect|connection to server|AdminShutdown": "PostgreSQL was restarted",
     r"SIGTERM|DagsterExecutionInterruptedError|DagsterRunCancel|interrupted": "the platform was restarted",
 }
+LONG_LIFE_SHARE = 0.2  # of the soak: the stream, which is killed six times in it, lives longer
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -66,7 +67,7 @@ class Presence:
 
 @dataclass(frozen=True)
 class Slope:
-    """How memory of one kind of process went, by least squares over the second half.
+    """How memory of one kind of process went, by least squares: see `slopes`.
 
     Args:
         megabytes: At the end; per_hour with its 95 % interval, low to high.
@@ -192,29 +193,41 @@ def _words(entry: dg.EventLogEntry) -> str:
 
 
 def slopes(samples: Sequence[tuple[float, str, int, float]]) -> dict[str, Slope]:
-    """How memory went, of the process of each kind that lived longest.
+    """How memory went: of the process of each kind that lived longest, or where one lives for a run only, from run to run.
+
+    A process of some minutes grows while it works and then ends: what it gained says nothing of an hour. What leaks from
+    run to run shows in the most that each of them took.
 
     Args:
         samples: Seconds since the beginning, kind, process id, megabytes.
     """
     frame = pd.DataFrame(samples, columns=["at", "role", "pid", "megabytes"])
+    lasting = float(frame["at"].max() - frame["at"].min())
     found = {}
     for role, of in frame.groupby("role"):
-        pid = of["pid"].mode().iloc[0]
-        mine = of[of["pid"] == pid]
-        late = mine[mine["at"] >= mine["at"].median()]
+        mine = of[of["pid"] == of["pid"].mode().iloc[0]]
+        if float(mine["at"].max() - mine["at"].min()) >= LONG_LIFE_SHARE * lasting:
+            late = mine[mine["at"] >= mine["at"].median()]
+            independent = (late["at"].max() - late["at"].min()) / 60  # residuals are alike for a minute
+        else:
+            late = of.groupby("pid").agg(at=("at", "min"), megabytes=("megabytes", "max")).sort_values("at")
+            independent = len(late)
         if len(late) >= 10:
-            found[str(role)] = _slope(late["at"].to_numpy() / 3600, late["megabytes"].to_numpy())
+            hours, megabytes = late["at"].to_numpy() / 3600, late["megabytes"].to_numpy()
+            found[str(role)] = _slope(hours, megabytes, float(independent))
     return found
 
 
-def _slope(hours: np.ndarray, megabytes: np.ndarray) -> Slope:
-    """By least squares; its error from residuals that are taken to be alike for a minute, for they are no independent draws."""
+def _slope(hours: np.ndarray, megabytes: np.ndarray, independent: float) -> Slope:
+    """By least squares.
+
+    Args:
+        independent: As how many independent draws the residuals count.
+    """
     x = hours - hours.mean()
     slope = float((x * megabytes).sum() / (x * x).sum())
     rest = megabytes - megabytes.mean() - slope * x
-    independent = max(3.0, (hours[-1] - hours[0]) * 60)
-    error = math.sqrt(float((rest * rest).mean()) / float((x * x).mean()) / independent)
+    error = math.sqrt(float((rest * rest).mean()) / float((x * x).mean()) / max(3.0, independent))
     return Slope(float(megabytes[-1]), slope, slope - 1.96 * error, slope + 1.96 * error, len(hours))
 
 
