@@ -99,8 +99,12 @@ def serve(settings: Settings) -> None:
         finally:
             ending.set()
             NOTICES.print("Ending webserver, daemon, dashboard and database.")
+            code_servers = _code_servers(children)
             _end(children)
             _end_streams(environment)
+            for left in code_servers:  # one that loses the database while a run's end is to be reported never ends
+                with suppress(psutil.NoSuchProcess):
+                    left.kill()
             state_file(settings).unlink(missing_ok=True)
 
 
@@ -241,6 +245,18 @@ def _end(children: Sequence[tuple[str, subprocess.Popen[bytes]]]) -> None:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def _code_servers(children: Sequence[tuple[str, subprocess.Popen[bytes]]]) -> list[psutil.Process]:
+    """Dagster's code servers below these; runs are processes of their own, and go on without them."""
+    found = []
+    for _, child in children:
+        with suppress(psutil.Error):
+            for process in psutil.Process(child.pid).children(recursive=True):
+                with suppress(psutil.Error):
+                    if process.cmdline()[1:5] == ["-m", "dagster", "api", "grpc"]:
+                        found.append(process)
+    return found
 
 
 def _end_streams(environment: Environment) -> None:

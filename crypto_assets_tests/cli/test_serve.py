@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -75,6 +76,27 @@ def test_signals_that_come_while_it_ends_break_nothing_off(up: psutil.Popen, sta
     assert [one for one in processes if one.is_running()] == []
     assert "Ending webserver, daemon, dashboard and database." in said
     assert "Traceback" not in said
+
+
+def test_a_code_server_that_cannot_end_by_itself_is_not_left_behind(up: psutil.Popen, state: Path) -> None:
+    def code_servers() -> list[psutil.Process]:
+        found = []
+        for one in up.children(recursive=True):
+            with suppress(psutil.Error):  # it may end at any moment
+                if "grpc" in one.cmdline():
+                    found.append(one)
+        return found
+
+    poll(lambda: len(code_servers()) > 0)
+    found = code_servers()
+    for one in found:
+        one.suspend()  # it hears nothing any more
+    up.terminate()
+    assert up.wait(PATIENCE_SECONDS) == 0
+    _, alive = psutil.wait_procs(found, timeout=5)
+    for one in alive:
+        one.kill()
+    assert alive == []
 
 
 def poll(holds: Callable[[], bool]) -> None:
